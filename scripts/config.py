@@ -1,0 +1,126 @@
+"""bench.toml into types. An error names the file, the key, what was expected, and the likely fix."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from scripts.model import (
+    Backend,
+    Config,
+    DatabaseSettings,
+    Limits,
+    PipelineError,
+    Profile,
+    Struct,
+    ValidityBounds,
+    Workload,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG_PATH = ROOT / "bench.toml"
+SECTIONS: Mapping[str, type[Struct]] = {
+    "workload": Workload,
+    "limits": Limits,
+    "database": DatabaseSettings,
+    "validity": ValidityBounds,
+}
+TABLES: Mapping[str, type[Struct]] = {"backends": Backend, "profiles": Profile}
+
+_S = TypeVar("_S", bound=Struct)
+_Named = TypeVar("_Named", Backend, Profile)
+
+
+def load(path: Path = CONFIG_PATH) -> Config:
+    """Read and check a bench.toml; raise `PipelineError` naming the key that is wrong."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", "run from a clone of the project") from error
+    return parse(text, path.name)
+
+
+def parse(text: str, name: str = "bench.toml") -> Config:
+    """As `load`, from text; ``name`` is the file's name in messages."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
+    for key in document:
+        if key not in SECTIONS and key not in TABLES:
+            raise PipelineError(f"{name}: unknown section [{key}]", _suggest(key, [*SECTIONS, *TABLES]))
+    sections: dict[str, Any] = {
+        key: _convert(document.get(key, {}), kind, f"{name}: [{key}]") for key, kind in SECTIONS.items()
+    }
+    tables: dict[str, Any] = {}
+    for key, kind in TABLES.items():
+        entries = document.get(key)
+        if not isinstance(entries, dict) or not entries:
+            raise PipelineError(f"{name}: no [{key}.NAME] section", f"add at least one [{key}.NAME]")
+        tables[key] = tuple(
+            _convert(
+                {"name": entry, **fields} if isinstance(fields, dict) else fields, kind, f"{name}: [{key}.{entry}]"
+            )
+            for entry, fields in entries.items()
+        )
+    config = Config(**sections, **tables)
+    _check(config, name)
+    return config
+
+
+def find(items: tuple[_Named, ...], name: str, what: str) -> _Named:
+    """The backend or profile called ``name``; an error that lists those there are."""
+    for item in items:
+        if item.name == name:
+            return item
+    names = [item.name for item in items]
+    raise PipelineError(f"unknown {what} {name!r}", f"{_suggest(name, names)}; bench.toml has: {', '.join(names)}")
+
+
+def _convert(value: object, kind: type[_S], where: str) -> _S:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        hint = f"it takes: {', '.join(kind.__struct_fields__)}"
+        if "unknown field" in message:
+            hint = _suggest(message.split("`")[1], list(kind.__struct_fields__)) + f"; {hint}"
+        raise PipelineError(f"{where}: {message.replace(' - at `$.', ': at `')}", hint) from error
+
+
+def _suggest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _check(config: Config, name: str) -> None:
+    """What the types cannot say."""
+
+    def need(condition: bool, where: str, message: str) -> None:
+        if not condition:
+            raise PipelineError(f"{name}: {where}: {message}", "mend that key")
+
+    work = config.workload
+    for field in work.__struct_fields__:
+        need(getattr(work, field) >= 0, f"[workload] {field}", "must not be negative")
+    need(work.rows_inserted >= 1, "[workload] rows_inserted", "must be at least 1")
+    need(work.rows_updated <= work.rows_inserted, "[workload] rows_updated", "more than rows_inserted")
+    need(work.rows_deleted <= work.rows_inserted, "[workload] rows_deleted", "more than rows_inserted")
+    need(config.limits.cpus > 0, "[limits] cpus", "must be above 0")
+    need(config.limits.memory_mb >= 64, "[limits] memory_mb", "must be at least 64")
+    need(config.validity.max_attempts >= 1, "[validity] max_attempts", "must be at least 1")
+    ports = [backend.port for backend in config.backends]
+    need(len(set(ports)) == len(ports), "[backends]", "two backends have the same port")
+    for profile in config.profiles:
+        where = f"[profiles.{profile.name}]"
+        need(bool(profile.levels) and min(profile.levels) >= 1, f"{where} levels", "must be numbers of at least 1")
+        need(len(set(profile.levels)) == len(profile.levels), f"{where} levels", "names a level twice")
+        need(profile.rounds >= 1, f"{where} rounds", "must be at least 1")
+        need(profile.duration_s >= 1, f"{where} duration_s", "must be at least 1")
+        need(profile.warmup_s >= 1, f"{where} warmup_s", "must be at least 1")
+        need(profile.gap_s >= 0, f"{where} gap_s", "must not be negative")

@@ -1,0 +1,440 @@
+"""Every shared type, frozen, and the table of metrics.
+
+A *run* is the record of one session; its unit of measurement is the *block*: one uninterrupted k6 load on one
+backend at one level. Units are in the names: ``_s`` seconds, ``_ms`` milliseconds, ``_mb`` mebibytes, ``_rps``
+requests per second, ``_cpus`` CPU seconds per second of wall time.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, dataclass_transform
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class PipelineError(Exception):
+    """Something the user can act on: what went wrong, and what to do about it.
+
+    Raised where it is known what to do; caught in one place (``scripts/__main__.py``).
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers that subclasses are frozen
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every type here: immutable, named arguments only, and strict about unknown keys when decoded."""
+
+
+# --- what is asked for: bench.toml ------------------------------------------------------------------------------
+
+
+class Workload(Struct):
+    """How much one request to the io-intensive endpoint does (apps/README.md)."""
+
+    file_operations: int = 2
+    transactions: int = 8
+    rows_inserted: int = 10
+    rows_updated: int = 5
+    rows_deleted: int = 5
+
+    @property
+    def statements(self) -> int:
+        """Data statements of one request: INSERT, UPDATE and single DELETE one by one, one DELETE for the rest."""
+        rest = 1 if self.rows_inserted > self.rows_deleted else 0
+        return self.transactions * (self.rows_inserted + self.rows_updated + self.rows_deleted + rest)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables through which the counts reach a backend: ``WORKLOAD_TRANSACTIONS`` and so on."""
+        return {f"WORKLOAD_{name.upper()}": str(getattr(self, name)) for name in self.__struct_fields__}
+
+    @property
+    def answer(self) -> dict[str, int]:
+        """The counts that a right answer contains."""
+        return {
+            "file_operations": self.file_operations,
+            "db_operations": self.transactions,
+            "rows_created": self.transactions * self.rows_inserted,
+            "rows_updated": self.transactions * self.rows_updated,
+            "rows_deleted": self.transactions * self.rows_inserted,
+        }
+
+
+class Limits(Struct):
+    """What each backend may use."""
+
+    cpus: float = 1.0
+    memory_mb: int = 2048
+
+
+class DatabaseSettings(Struct):
+    """Which database server, and how safe its commits are."""
+
+    engine: Literal["mysql", "mariadb"] = "mysql"
+    durability: Literal["memory", "disk"] = "memory"
+    isolation: Literal["READ-COMMITTED", "REPEATABLE-READ"] = "READ-COMMITTED"
+    max_connections: int = 400
+
+
+class ValidityBounds(Struct):
+    """Outside these a block does not count (README, "When a number does not count")."""
+
+    generator_cpus: float
+    shared_cpus: float
+    foreign_cpus: float
+    steal_cpus: float
+    concurrency_tolerance: float
+    max_attempts: int
+
+
+class Backend(Struct):
+    """A service under test. ``name`` is its key in bench.toml and its folder under apps/."""
+
+    name: str
+    label: str
+    port: int
+    io_intensive: str
+    health: str
+    lists: tuple[str, ...]
+    reset: str
+    packages: tuple[str, ...] = ()
+
+
+class Profile(Struct):
+    """A named size of session. Each level is loaded for ``duration_s`` in each of ``rounds`` rounds."""
+
+    name: str
+    levels: tuple[int, ...]
+    rounds: int
+    duration_s: float
+    warmup_s: float
+    gap_s: float = 0.0
+
+
+class Config(Struct):
+    """All of bench.toml."""
+
+    workload: Workload
+    limits: Limits
+    database: DatabaseSettings
+    validity: ValidityBounds
+    backends: tuple[Backend, ...]
+    profiles: tuple[Profile, ...]
+
+
+# --- where it ran -----------------------------------------------------------------------------------------------
+
+
+class Commit(Struct):
+    """The code that was measured. ``dirty``: the working tree had changes that the commit does not contain."""
+
+    sha: str
+    subject: str
+    committed_at: str
+    branch: str
+    dirty: bool
+
+
+class Environment(Struct):
+    """What the numbers depend on beside the code."""
+
+    stack: Literal["native", "compose"]
+    cpu_model: str
+    cpu_count: int
+    memory_mb: int
+    kernel: str
+    os: str
+    virtualization: str
+    runner_image: str
+    cgroup: Literal["v1", "v2", "none"]
+    python: str
+    k6: str
+    database: str
+    database_version: str
+    durability: Literal["memory", "disk"]
+    backend_cpus: str
+    database_cpus: str
+    generator_cpus: str
+
+
+# --- proof of equal work ----------------------------------------------------------------------------------------
+
+
+class Statement(Struct):
+    """One statement as the database server saw it, in canonical form (`scripts.statements`).
+
+    ``connection`` counts the connections of one trace from 1, in the order in which they were first used. ``error`` is
+    the server's error number, 0 for none.
+    """
+
+    kind: Literal["data", "control"]
+    sql: str
+    rows: int
+    connection: int
+    error: int = 0
+
+
+class Trace(Struct):
+    """What one backend did for one warm io-intensive request, seen from the database server and the file system.
+
+    ``statements``: all of them in the order in which they began; ``overlapping`` data statements began before the
+    earlier ones had ended. ``isolation``: the levels of the request's transactions. ``rows_left``: rows that each table
+    has gained.
+    ``connections_per_request``: connections opened by warm requests, sequential and concurrent, divided by them.
+    ``files``: for each file in order of creation, its events (``create open modify close_write open access ...``), with
+    ``file_bytes`` and the shape of what was written (``documents``) of another request. ``overlapping_files`` of them
+    were made while another was still there.
+    ``request_s`` is the duration seen by the client, ``clock_error_s`` how far the answer's timestamp is off its clock.
+    ``lists``: for each list endpoint, its rows as canonical JSON. ``not_restored``: tables that the reset endpoint left
+    unlike the seeded state. ``tables``: the definitions, by name.
+    """
+
+    backend: str
+    statements: tuple[Statement, ...]
+    overlapping: int
+    isolation: tuple[str, ...]
+    rows_left: dict[str, int]
+    connections_per_request: float
+    files: tuple[str, ...]
+    file_bytes: tuple[int, ...]
+    documents: tuple[str, ...]
+    overlapping_files: int
+    answer: dict[str, int | float | str | bool | None]
+    answer_types: dict[str, str]
+    answer_bytes: int
+    request_s: float
+    clock_error_s: float
+    lists: dict[str, tuple[str, ...]]
+    not_restored: tuple[str, ...]
+    tables: dict[str, str]
+
+    @property
+    def data(self) -> tuple[Statement, ...]:
+        """The data statements, in order."""
+        return tuple(statement for statement in self.statements if statement.kind == "data")
+
+    @property
+    def control(self) -> dict[str, int]:
+        """Transaction and connection control, counted by statement: ``{"BEGIN": 8, "COMMIT": 8}``."""
+        return dict(Counter(statement.sql for statement in self.statements if statement.kind == "control"))
+
+
+class Parity(Struct):
+    """The traces of all backends and every difference from the contract; equal work has no differences."""
+
+    traces: tuple[Trace, ...]
+    differences: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+
+class ParitySummary(Struct):
+    """What of a trace is kept in a run: counts, nearly free of noise and independent of the machine."""
+
+    backend: str
+    statements_per_request: int
+    rows_per_request: int
+    control_per_request: dict[str, int]
+    connections_per_request: float
+    file_operations: int
+    answer_bytes: int
+    differences: tuple[str, ...]
+
+
+# --- what was measured ------------------------------------------------------------------------------------------
+
+
+class Latency(Struct):
+    """Latency of the successful requests of a block's window, in milliseconds."""
+
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class Load(Struct):
+    """What k6 saw in one block.
+
+    The load runs for ``settle_s`` (not measured: every user gets through its first request), then the window of
+    ``window_s`` that is measured, then no request is started any more and those in flight are drained.
+    ``requests`` and ``failed`` count the whole block; ``window_requests`` is the number of requests in the window,
+    a request that crosses its edge counting with the share of its duration that lies inside.
+    """
+
+    settle_s: float
+    window_s: float
+    load_s: float
+    requests: int
+    failed: int
+    failures: dict[str, int]
+    window_requests: float
+    throughput_rps: float
+    concurrency: float
+    latency: Latency | None
+
+
+class Resources(Struct):
+    """What a block cost, from counters read at its boundaries; it covers settle, window and drain."""
+
+    wall_s: float
+    cpu_s: float
+    cpu_ms_per_request: float | None
+    throttled_s: float
+    peak_memory_mb: float
+    mean_memory_mb: float
+    database_cpu_s: float
+    database_cpu_ms_per_request: float | None
+    generator_cpus: float
+    steal_cpus: float
+    foreign_cpus: float
+
+
+class Violation(Struct):
+    """Why a block's numbers do not mean what they say. ``passing``: trying again may help."""
+
+    rule: str
+    detail: str
+    passing: bool
+
+
+class Block(Struct):
+    """One uninterrupted k6 load on one backend of one arm at one level."""
+
+    index: int
+    round: int
+    backend: str
+    level: int
+    attempt: int
+    started: str
+    load: Load
+    resources: Resources
+    raw: str
+    arm: Literal["candidate", "baseline"] = "candidate"
+    violations: tuple[Violation, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return not self.violations
+
+
+class Run(Struct):
+    """The record of one session: the only thing that reports, history and the site read.
+
+    ``complete`` is false when the session was interrupted: the finished blocks are there, the others are not.
+    ``load_s`` is the time during which a block's load was active, out of ``wall_s``.
+    """
+
+    schema_version: int
+    id: str
+    started: str
+    profile: Profile
+    scenario: Literal["stepped", "arrival", "mixed"]
+    seed: int
+    commit: Commit
+    environment: Environment
+    workload: Workload
+    limits: Limits
+    limited: bool
+    labels: dict[str, str]
+    packages: dict[str, dict[str, str]]
+    parity: tuple[ParitySummary, ...]
+    blocks: tuple[Block, ...]
+    wall_s: float
+    load_s: float
+    complete: bool
+    stopped_by: str = ""
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Names of the backends, in the order of bench.toml."""
+        return tuple(self.labels)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Every level that has a block, ascending."""
+        return tuple(sorted({block.level for block in self.blocks}))
+
+    def select(self, backend: str, level: int) -> tuple[Block, ...]:
+        """The valid blocks of one backend at one level, by round."""
+        chosen = [b for b in self.blocks if b.backend == backend and b.level == level and b.valid]
+        return tuple(sorted(chosen, key=lambda block: block.round))
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------
+
+
+class Direction(enum.Enum):
+    """Which way is better."""
+
+    HIGHER = "higher is better"
+    LOWER = "lower is better"
+
+
+class Metric(Struct):
+    """One number that a block yields. ``source`` is the dotted path from the block to it."""
+
+    name: str
+    label: str
+    unit: str
+    direction: Direction
+    source: str
+
+    def of(self, block: Block) -> float | None:
+        """The metric's value for a block, or None where the block has none (an invalid block never has one)."""
+        if not block.valid:
+            return None
+        value: object = block
+        for part in self.source.split("."):
+            value = getattr(value, part, None)
+            if value is None:
+                return None
+        return float(value)  # type: ignore[arg-type]
+
+    def mean(self, blocks: Iterable[Block]) -> float | None:
+        """The mean over blocks (geometric for rates and times, as ratios are what is compared), or None."""
+        values = [value for block in blocks if (value := self.of(block)) is not None]
+        if not values:
+            return None
+        if min(values) <= 0:
+            return math.fsum(values) / len(values)
+        return math.exp(math.fsum(math.log(value) for value in values) / len(values))
+
+
+def _metric(name: str, label: str, unit: str, direction: Direction, source: str) -> Metric:
+    return Metric(name=name, label=label, unit=unit, direction=direction, source=source)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _metric("throughput_rps", "Throughput", "requests/s", Direction.HIGHER, "load.throughput_rps"),
+        _metric("latency_mean_ms", "Mean latency", "ms", Direction.LOWER, "load.latency.mean_ms"),
+        _metric("latency_p50_ms", "Latency p50", "ms", Direction.LOWER, "load.latency.p50_ms"),
+        _metric("latency_p95_ms", "Latency p95", "ms", Direction.LOWER, "load.latency.p95_ms"),
+        _metric("latency_p99_ms", "Latency p99", "ms", Direction.LOWER, "load.latency.p99_ms"),
+        _metric("cpu_ms_per_request", "CPU per request", "ms", Direction.LOWER, "resources.cpu_ms_per_request"),
+        _metric(
+            "database_cpu_ms_per_request",
+            "Database CPU per request",
+            "ms",
+            Direction.LOWER,
+            "resources.database_cpu_ms_per_request",
+        ),
+        _metric("peak_memory_mb", "Peak memory", "MiB", Direction.LOWER, "resources.peak_memory_mb"),
+    )
+}
