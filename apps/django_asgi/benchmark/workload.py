@@ -1,0 +1,55 @@
+"""The work of one request to the io-intensive endpoint (apps/README.md)."""
+
+import json
+import time
+import uuid
+
+from django.utils import timezone
+
+from benchmark import environment
+from benchmark.models import User
+
+
+def exchange_file() -> None:
+    """Write a JSON document to a file of its own, read it back and delete it."""
+    path = environment.DATA_DIR / f"{uuid.uuid4().hex}.json"
+    path.write_text(json.dumps({"timestamp": time.time(), "data": "x" * 1000}))
+    json.loads(path.read_text())
+    path.unlink()
+
+
+def new_person() -> dict[str, str]:
+    """A name and an e-mail address that no other row has."""
+    unique = uuid.uuid4().hex
+    return {"name": f"Person {unique}", "email": f"{unique}@example.com"}
+
+
+async def run_transaction() -> tuple[int, int, int]:
+    """Insert, update and delete rows; returns how many of each."""
+    users = [await User.objects.acreate(**new_person()) for _ in range(environment.ROWS_INSERTED)]
+    first = [user.id for user in users[: environment.ROWS_UPDATED]]
+    updated = await User.objects.filter(id__in=first).aupdate(
+        name=f"Updated {users[0].name}", updated_at=timezone.now()
+    )
+    deleted, _ = await User.objects.filter(id__in=[user.id for user in users]).adelete()
+    return len(users), updated, deleted
+
+
+async def run() -> dict[str, int | float]:
+    """All the work of one request, one step after another; returns the answer."""
+    started = time.perf_counter()
+    for _ in range(environment.FILE_OPERATIONS):
+        exchange_file()
+    created = updated = deleted = 0
+    for _ in range(environment.TRANSACTIONS):
+        counts = await run_transaction()
+        created, updated, deleted = created + counts[0], updated + counts[1], deleted + counts[2]
+    return {
+        "file_operations": environment.FILE_OPERATIONS,
+        "db_operations": environment.TRANSACTIONS,
+        "rows_created": created,
+        "rows_updated": updated,
+        "rows_deleted": deleted,
+        "execution_time": time.perf_counter() - started,
+        "timestamp": time.time(),
+    }
