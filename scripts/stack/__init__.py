@@ -1,0 +1,79 @@
+"""Starting, limiting, metering and stopping what is measured.
+
+Everything above this package sees a `Stack` with `Instance`\\ s and does not know what they run in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from scripts.model import Backend, Environment, PipelineError
+
+if TYPE_CHECKING:
+    from scripts.k6 import Generator
+    from scripts.stack.database import DatabaseServer
+    from scripts.stack.limits import Cage
+
+Say = Callable[[str], None]
+"""Tells the user one line of what is going on."""
+
+
+class Instance(Protocol):
+    """One running backend of one arm."""
+
+    backend: Backend
+    arm: Literal["candidate", "baseline"]
+    url: str
+    """``http://127.0.0.1:18000``, without a path."""
+    data_dir: Path
+    """Where its file operations take place, as seen from here."""
+    database_user: str
+    packages: Mapping[str, str]
+    """The versions of the packages that bench.toml names."""
+
+    @property
+    def cage(self) -> Cage: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+
+    def freeze(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
+
+class Stack(Protocol):
+    """The database server and the instances, up between ``__enter__`` and ``__exit__``."""
+
+    environment: Environment
+    limited: bool
+    database: DatabaseServer
+    database_cage: Cage
+    generator: Generator
+    generator_cage: Cage
+
+    @property
+    def instances(self) -> Sequence[Instance]: ...
+
+    def cpu_s(self) -> float:
+        """CPU seconds so far of everything the stack started."""
+
+
+def check_alive(stack: Stack) -> None:
+    """Raise an error with the end of the log of whatever has died."""
+    if not stack.database.alive:
+        raise PipelineError(
+            f"the database server has stopped; the end of its log:\n{stack.database.tail()}",
+            "look at the log above; too little memory or a full disk are the usual reasons",
+        )
+    for instance in stack.instances:
+        if not instance.alive:
+            raise PipelineError(
+                f"backend {instance.backend.name} has stopped; the end of its log:\n{instance.tail()}",
+                f"mend apps/{instance.backend.name}, then run `nox -s parity`",
+            )

@@ -1,0 +1,315 @@
+"""The database server: a private MySQL (or MariaDB, named as such) with its own data, on a free port of this machine.
+
+What is set, and why:
+
+- Every commit is flushed (``innodb_flush_log_at_trx_commit=1``) with either durability. With ``memory`` the data lies
+  on a tmpfs, where a flush costs nothing: the backends are compared then, and not the disk.
+- No TLS: drivers differ in whether they would use it, which would be unequal work.
+- The performance schema is there with everything in it switched off, so that `parity` can switch tracing on in the
+  running server, and nothing is traced while blocks are measured.
+
+Sources: MySQL 8.4 and 9.7 Reference Manual, "Server System Variables", "Performance Schema Startup Configuration",
+"Caching SHA-2 Pluggable Authentication"; MariaDB's documentation of mariadb-install-db.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from scripts.model import DatabaseSettings, PipelineError
+from scripts.stack.installation import Installation, base_options, provide
+from scripts.stack.limits import Cage
+from scripts.stack.process import Process, wait_until
+from scripts.stack.sql import split_statements
+
+__all__ = ["DatabaseServer", "Installation", "provide"]
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 60.0
+SOCKET_PATH_BYTES = 107
+DATA_MB = 512  # an empty data directory, the redo log, and room for the tables
+HISTORY_STATEMENTS = 20_000
+SQL_TEXT_BYTES = 2048
+LOST_CONNECTION = (2006, 2013)
+ENGINE_OPTIONS = {
+    "mysql": ("--mysqlx=OFF", "--tls-version=", "--innodb-redo-log-capacity=256M"),
+    "mariadb": ("--skip-ssl", "--innodb-log-file-size=256M"),
+}
+TRACE_CONSUMERS = (
+    "global_instrumentation",
+    "thread_instrumentation",
+    "events_statements_current",
+    "events_statements_history_long",
+)
+DEFAULT_CONSUMERS = (
+    "global-instrumentation",
+    "thread-instrumentation",
+    "events-statements-current",
+    "events-statements-history",
+    "events-transactions-current",
+    "events-transactions-history",
+    "statements-digest",
+)
+
+
+class DatabaseServer:
+    """A running server, from construction to `stop`, which leaves nothing of it behind.
+
+    ``folder``: where its data directory is made, which must be on a tmpfs for the durability ``memory`` and must not
+    for ``disk``; its socket lies in it too, so that nobody else reaches root, who has no password. ``log``: the file
+    that it writes its log to.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        settings: DatabaseSettings,
+        cage: Cage,
+        folder: Path,
+        log: Path,
+    ) -> None:
+        self.installation = installation
+        self.settings = settings
+        self.host = HOST
+        self.port = _free_port()
+        self.process: Process | None = None
+        self._passwords: dict[str, str] = {}
+        _check_folder(folder, settings.durability)
+        self._data = Path(tempfile.mkdtemp(prefix="database-", dir=folder)).resolve()
+        self.socket = self._data / "server.sock"
+        try:
+            _check_socket_path(self.socket)
+            shutil.copytree(installation.template, self._data, dirs_exist_ok=True)
+            base = base_options(installation.engine, installation.options, self._data)
+            command = [*installation.command, *base, *self._options()]
+            self.process = Process("database", command, log=log, cage=cage)
+            self._wait_until_ready()
+            self._close_doors()
+            self._check_settings()
+        except OSError as error:
+            self.stop()
+            raise PipelineError(
+                f"database: {error}", f"see that {folder} and {log.parent} can be written and have space"
+            ) from error
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.alive
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+        return self.process.tail(lines) if self.process else ""
+
+    def connect(self, database: str | None = None) -> Connection[Cursor]:
+        """A connection as the server's root, in autocommit mode. Raises PipelineError if the server is gone."""
+        if not self.alive:
+            raise self._gone()
+        with self._naming_errors():
+            return pymysql.connect(
+                unix_socket=str(self.socket), user="root", database=database, autocommit=True, connect_timeout=5
+            )
+
+    def create_database(self, name: str, schema: Path) -> None:
+        """Make a database with the tables of ``schema`` and a user of its name, who may do anything in it only.
+
+        ``name`` is a plain identifier. Raises PipelineError naming the statement that fails.
+        """
+        password = secrets.token_hex(8)
+        pattern = name.replace("_", r"\_")  # GRANT takes a bare _ for any one character
+        with self._cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE `{name}`")
+            cursor.execute(f"CREATE USER '{name}'@'%%' IDENTIFIED BY %s", (password,))
+            cursor.execute(f"GRANT ALL ON `{pattern}`.* TO '{name}'@'%'")
+            cursor.execute(f"USE `{name}`")
+            for number, statement in enumerate(split_statements(schema.read_text()), 1):
+                try:
+                    cursor.execute(statement)
+                except pymysql.MySQLError as error:
+                    if error.args[0] in LOST_CONNECTION:
+                        raise
+                    raise PipelineError(
+                        f"{schema}: statement {number} failed: {error.args[-1]}: {statement[:80]!r}",
+                        "correct the schema",
+                    ) from error
+        # MySQL remembers a password that it has checked once, and from then on drivers log in without encryption
+        # (which aiomysql and PyMySQL have only with a further package). The socket counts as secure for this once.
+        with self._naming_errors():
+            pymysql.connect(unix_socket=str(self.socket), user=name, password=password, database=name).close()
+        self._passwords[name] = password
+
+    def account(self, name: str) -> dict[str, str]:
+        """The variables that tell a backend where the database ``name`` is and how to log in."""
+        return {
+            "DATABASE_HOST": self.host,
+            "DATABASE_PORT": str(self.port),
+            "DATABASE_USER": name,
+            "DATABASE_PASSWORD": self._passwords[name],
+            "DATABASE_NAME": name,
+        }
+
+    def connections(self, user: str) -> int:
+        """How many connections ``user`` has opened so far."""
+        with self._cursor() as cursor:
+            cursor.execute("SELECT total_connections FROM performance_schema.users WHERE user = %s", (user,))
+            row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    def trace(self, on: bool) -> None:
+        """Switch the tracing of every session's statements on, with an empty history, or off.
+
+        They are found in ``performance_schema.events_statements_history_long``.
+        """
+        enabled = "YES" if on else "NO"
+        names = ", ".join(f"'{name}'" for name in TRACE_CONSUMERS)
+        with self._cursor() as cursor:
+            if on:
+                cursor.execute("TRUNCATE performance_schema.events_statements_history_long")
+            for table, where in (("instruments", "name LIKE 'statement/%%'"), ("consumers", f"name IN ({names})")):
+                cursor.execute(f"UPDATE performance_schema.setup_{table} SET enabled = %s WHERE {where}", (enabled,))
+
+    def stop(self) -> None:
+        """End the server and remove its data. It is killed: data that is thrown away needs no orderly shutdown."""
+        if self.process is not None:
+            self.process.stop(number=signal.SIGKILL)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+    def __enter__(self) -> DatabaseServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _options(self) -> list[str]:
+        """What is set beside where things are."""
+        settings = self.settings
+        in_memory = settings.durability == "memory"
+        return [
+            f"--bind-address={self.host}",
+            f"--port={self.port}",
+            f"--socket={self.socket}",
+            *ENGINE_OPTIONS[self.installation.engine],
+            "--skip-log-bin",
+            "--skip-name-resolve",
+            "--character-set-server=utf8mb4",
+            f"--transaction-isolation={settings.isolation}",
+            f"--max-connections={settings.max_connections}",
+            "--innodb-buffer-pool-size=512M",
+            "--innodb-flush-log-at-trx-commit=1",
+            # A tmpfs has neither direct nor asynchronous I/O.
+            *(["--innodb-flush-method=fsync", "--innodb-use-native-aio=OFF"] if in_memory else []),
+            "--performance-schema=ON",
+            "--performance-schema-instrument=%=OFF",
+            *(f"--performance-schema-consumer-{name}=OFF" for name in DEFAULT_CONSUMERS),
+            f"--performance-schema-events-statements-history-long-size={HISTORY_STATEMENTS}",
+            f"--performance-schema-max-sql-text-length={SQL_TEXT_BYTES}",
+        ]
+
+    def _wait_until_ready(self) -> None:
+        assert self.process is not None
+        ready = wait_until(lambda: not self.alive or self._answers(), START_TIMEOUT_S, 0.02)
+        if not self.alive:
+            raise self._gone()
+        if not ready:
+            raise PipelineError(
+                f"database: no answer after {START_TIMEOUT_S:.0f} s; the end of its log:\n{self.process.tail()}",
+                "see whether something else takes all of the machine's CPU or disk",
+            )
+
+    def _answers(self) -> bool:
+        """Whether it greets whoever connects (without the driver, which leaks its socket when nobody listens)."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(5)
+            probe.connect(str(self.socket))
+            return probe.recv(1) != b""
+        return False
+
+    def _close_doors(self) -> None:
+        """Leave root the socket only, and nobody without a name (MariaDB starts with root over TCP as well)."""
+        with self._cursor() as cursor:
+            cursor.execute("SELECT user, host FROM mysql.user WHERE user = '' OR user = 'root' AND host <> 'localhost'")
+            for user, host in cursor.fetchall():
+                cursor.execute("DROP USER %s@%s", (user, host))
+
+    def _check_settings(self) -> None:
+        """The server lowers limits silently where the system does not allow them."""
+        with self._cursor() as cursor:
+            cursor.execute("SELECT @@max_connections")
+            row = cursor.fetchone()
+        if row is None or int(row[0]) != self.settings.max_connections:
+            raise PipelineError(
+                f"database: it allows {row and row[0]} connections, not {self.settings.max_connections} "
+                "(bench.toml [database] max_connections)",
+                "raise the limit of open files (`ulimit -n 8192`), or lower max_connections",
+            )
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        with self.connect() as connection, connection.cursor() as cursor, self._naming_errors():
+            yield cursor
+
+    @contextlib.contextmanager
+    def _naming_errors(self) -> Iterator[None]:
+        """Turn a driver's error into one that says whether the server still runs."""
+        try:
+            yield
+        except pymysql.MySQLError as error:
+            if not wait_until(lambda: not self.alive, 0.5):  # a connection breaks a moment before its server has ended
+                raise PipelineError(f"database: {error}", "see the server's log") from error
+            raise self._gone() from error
+
+    def _gone(self) -> PipelineError:
+        assert self.process is not None
+        return PipelineError(
+            f"database: the server has ended (code {self.process.returncode}); the end of its log:\n"
+            f"{self.process.tail()}",
+            "the log names the cause; a full disk or too little memory is the usual one",
+        )
+
+
+def _check_folder(path: Path, durability: str) -> None:
+    """The durability that a run records must be the one that it had."""
+    if not path.is_dir():
+        raise PipelineError(f"{path}: no such folder for the database's data", "make it, or name another")
+    kind = subprocess.run(
+        ["stat", "--file-system", "--format=%T", str(path)], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if (kind in ("tmpfs", "ramfs")) != (durability == "memory"):
+        raise PipelineError(
+            f"{path} is on {kind}, which is not what the durability {durability!r} means",
+            "use a folder on a tmpfs such as /dev/shm, or --durability disk"
+            if durability == "memory"
+            else "use a folder on a disk, or --durability memory",
+        )
+    free_mb = shutil.disk_usage(path).free >> 20
+    if free_mb < DATA_MB:
+        raise PipelineError(
+            f"{path}: {free_mb} MB are free, and the database's data needs {DATA_MB} MB",
+            "make room there" + (", or use --durability disk" if durability == "memory" else ""),
+        )
+
+
+def _check_socket_path(path: Path) -> None:
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+        raise PipelineError(f"{path}: too long for a socket's path (unix(7))", "use a folder with a shorter path")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

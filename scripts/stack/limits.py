@@ -1,0 +1,473 @@
+"""Cages: control groups (v1, v2, or a systemd scope for users who are not root) with limits, CPUs and counters.
+
+Sources: the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst, systemd-run(1), sched_setaffinity(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from scripts.model import Limits, PipelineError
+
+PERIOD_US = 100_000
+MIB = 1024 * 1024
+Kind = Literal["v1", "v2", "scope", "none"]
+
+
+class Cpus(NamedTuple):
+    """Which CPUs (as in taskset(1): ``0,2-3``) the backend under load, the database and the generator run on."""
+
+    backend: str
+    database: str
+    generator: str
+
+
+def read_cores(allowed: set[int], root: Path = Path("/sys/devices/system/cpu")) -> list[list[int]]:
+    """The CPUs that we may use, grouped by physical core (two threads of one core are not two cores)."""
+    cores: dict[frozenset[int], list[int]] = {}
+    for cpu in sorted(allowed):
+        path = root / f"cpu{cpu}/topology/thread_siblings_list"
+        siblings = parse_cpu_list(path.read_text()) if path.exists() else {cpu}
+        cores.setdefault(frozenset(siblings), []).append(cpu)
+    return list(cores.values())
+
+
+def parse_cpu_list(text: str) -> set[int]:
+    """``"0-2,5"`` -> ``{0, 1, 2, 5}``."""
+    cpus: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        cpus.update(range(int(first), int(last or first) + 1))
+    return cpus
+
+
+def allot_cpus(cores: Sequence[Sequence[int]]) -> Cpus:
+    """Give the backend a core of its own, and the generator too where there are three; the database has the rest.
+
+    The backend gets one thread of its core and nobody gets the other, since two threads of a core share its units.
+    """
+    backend = str(cores[-1][0])
+    if len(cores) == 1:
+        rest = ",".join(map(str, cores[0][1:])) or backend
+        return Cpus(backend, rest, rest)
+    others = [",".join(map(str, core)) for core in cores[:-1]]
+    if len(others) == 1:
+        return Cpus(backend, others[0], others[0])
+    return Cpus(backend, ",".join(others[:-1]), others[-1])
+
+
+class Cage(ABC):
+    """A set of processes with limits, pinned to CPUs, whose use is counted by the kernel."""
+
+    def __init__(self, name: str, cpus: str, limits: Limits | None) -> None:
+        self.name = name
+        self.cpus = cpus
+        self.limits = limits
+
+    @abstractmethod
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        """The command that enters the cage and then becomes ``argv``."""
+
+    @abstractmethod
+    def pids(self) -> list[int]: ...
+
+    @abstractmethod
+    def cpu_s(self) -> float:
+        """CPU seconds used so far by every process that was ever in the cage."""
+
+    @abstractmethod
+    def throttled_s(self) -> float:
+        """Seconds so far during which the quota kept a runnable process waiting."""
+
+    @abstractmethod
+    def memory_mb(self) -> float:
+        """Memory charged to the cage now, page cache included."""
+
+    @abstractmethod
+    def peak_memory_mb(self) -> float | None:
+        """The most since `reset_peak`; None where the kernel does not count it."""
+
+    @abstractmethod
+    def reset_peak(self) -> None: ...
+
+    @abstractmethod
+    def limits_in_force(self) -> Limits | None:
+        """The limits as the kernel has them now; None where there are none."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Remove the group; the processes must have ended."""
+
+    def missing(self) -> list[str]:
+        """What of the intended limits and CPUs is not in force, in words."""
+        found = []
+        in_force = self.limits_in_force()
+        if self.limits is not None and in_force != self.limits:
+            found.append(f"limits are {in_force}, not {self.limits}")
+        wanted = parse_cpu_list(self.cpus)
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                cpus = os.sched_getaffinity(pid)
+                if cpus != wanted:
+                    found.append(f"process {pid} may run on CPUs {sorted(cpus)}, not {sorted(wanted)}")
+        return found
+
+    def _pinned(self, argv: Sequence[str]) -> list[str]:
+        return ["taskset", "--cpu-list", self.cpus, *argv]
+
+
+def _enter(files: Sequence[Path], argv: Sequence[str]) -> list[str]:
+    """A shell that writes its own id into each ``cgroup.procs`` and becomes ``argv``."""
+    script = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit 125; shift; done; shift; exec "$@"'
+    return ["sh", "-c", script, "sh", *map(str, files), "--", *argv]
+
+
+def _number(path: Path, key: str | None = None) -> int:
+    text = path.read_text()
+    if key is None:
+        return int(text)
+    found = re.search(rf"^{key} (\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _remove(path: Path) -> None:
+    """Remove a control group as soon as the kernel has let go of its last process."""
+    for _ in range(50):
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+
+
+class V1Cage(Cage):
+    """One group in each of the v1 hierarchies ``cpu``, ``cpuacct`` and ``memory``."""
+
+    def __init__(self, name: str, cpus: str, limits: Limits | None, hierarchies: dict[str, Path]) -> None:
+        super().__init__(name, cpus, limits)
+        self._paths = {controller: root / name for controller, root in hierarchies.items()}
+        for path in self._paths.values():
+            path.mkdir(parents=True, exist_ok=True)
+        if limits is not None:
+            (self._paths["cpu"] / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (self._paths["cpu"] / "cpu.cfs_quota_us").write_text(str(int(limits.cpus * PERIOD_US)))
+            memory = self._paths["memory"]
+            (memory / "memory.limit_in_bytes").write_text(str(limits.memory_mb * MIB))
+            with contextlib.suppress(OSError):  # only where the kernel counts swap
+                (memory / "memory.memsw.limit_in_bytes").write_text(str(limits.memory_mb * MIB))
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        return _enter([path / "cgroup.procs" for path in set(self._paths.values())], self._pinned(argv))
+
+    def pids(self) -> list[int]:
+        return [int(pid) for pid in (self._paths["cpuacct"] / "cgroup.procs").read_text().split()]
+
+    def cpu_s(self) -> float:
+        return _number(self._paths["cpuacct"] / "cpuacct.usage") / 1e9
+
+    def throttled_s(self) -> float:
+        return _number(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
+
+    def memory_mb(self) -> float:
+        return _number(self._paths["memory"] / "memory.usage_in_bytes") / MIB
+
+    def peak_memory_mb(self) -> float | None:
+        return _number(self._paths["memory"] / "memory.max_usage_in_bytes") / MIB
+
+    def reset_peak(self) -> None:
+        (self._paths["memory"] / "memory.max_usage_in_bytes").write_text("0")
+
+    def limits_in_force(self) -> Limits | None:
+        quota = _number(self._paths["cpu"] / "cpu.cfs_quota_us")
+        memory = _number(self._paths["memory"] / "memory.limit_in_bytes")
+        if quota <= 0 or memory >= 1 << 60:
+            return None
+        period = _number(self._paths["cpu"] / "cpu.cfs_period_us")
+        return Limits(cpus=quota / period, memory_mb=memory // MIB)
+
+    def close(self) -> None:
+        for path in set(self._paths.values()):
+            _remove(path)
+
+
+class V2Cage(Cage):
+    """One group of the unified hierarchy. ``path`` is made here, or exists already (a systemd scope)."""
+
+    def __init__(self, name: str, cpus: str, limits: Limits | None, path: Path) -> None:
+        super().__init__(name, cpus, limits)
+        self._path = path
+        self._cpu_at_end = 0.0
+        self._sampled_peak_mb = 0.0
+
+    def create(self) -> V2Cage:
+        """Make the group and set its limits (needs root or a delegated parent)."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        if self.limits is not None:
+            (self._path / "cpu.max").write_text(f"{int(self.limits.cpus * PERIOD_US)} {PERIOD_US}")
+            (self._path / "memory.max").write_text(str(self.limits.memory_mb * MIB))
+            with contextlib.suppress(OSError):  # only where the kernel counts swap
+                (self._path / "memory.swap.max").write_text("0")
+        return self
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        return _enter([self._path / "cgroup.procs"], self._pinned(argv))
+
+    def pids(self) -> list[int]:
+        path = self._path / "cgroup.procs"
+        return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+    def cpu_s(self) -> float:
+        with contextlib.suppress(FileNotFoundError):  # a scope is gone with its last process
+            self._cpu_at_end = _number(self._path / "cpu.stat", "usage_usec") / 1e6
+        return self._cpu_at_end
+
+    def throttled_s(self) -> float:
+        return _number(self._path / "cpu.stat", "throttled_usec") / 1e6
+
+    def memory_mb(self) -> float:
+        value = _number(self._path / "memory.current") / MIB
+        self._sampled_peak_mb = max(self._sampled_peak_mb, value)
+        return value
+
+    def peak_memory_mb(self) -> float | None:
+        # Before Linux 6.12 memory.peak cannot be reset, so the highest sample of `memory_mb` stands in for it.
+        return self._sampled_peak_mb or None
+
+    def reset_peak(self) -> None:
+        self._sampled_peak_mb = 0.0
+
+    def limits_in_force(self) -> Limits | None:
+        quota, period = (self._path / "cpu.max").read_text().split()
+        memory = (self._path / "memory.max").read_text().strip()
+        if quota == "max" or memory == "max":
+            return None
+        return Limits(cpus=int(quota) / int(period), memory_mb=int(memory) // MIB)
+
+    def close(self) -> None:
+        _remove(self._path)
+
+
+class ScopeCage(V2Cage):
+    """A transient systemd scope of the user's own manager: limits for users who are not root."""
+
+    def __init__(self, name: str, cpus: str, limits: Limits | None) -> None:
+        super().__init__(name, cpus, limits, Path("/nonexistent"))
+        self._unit = name.replace("/", "-") + ".scope"
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        properties = []
+        if self.limits is not None:
+            properties = [
+                f"--property=CPUQuota={self.limits.cpus:.0%}",
+                f"--property=MemoryMax={self.limits.memory_mb}M",
+                "--property=MemorySwapMax=0",
+            ]
+        accounting = ["--property=CPUAccounting=yes", "--property=MemoryAccounting=yes"]
+        scope = ["systemd-run", "--user", "--scope", "--quiet", "--collect", f"--unit={self._unit}"]
+        return [*scope, *accounting, *properties, "--", *self._pinned(argv)]
+
+    def pids(self) -> list[int]:
+        if not self._path.exists():
+            shown = subprocess.run(
+                ["systemctl", "--user", "show", "--property=ControlGroup", "--value", self._unit],
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout.strip()
+            if not shown:
+                return []
+            self._path = Path("/sys/fs/cgroup" + shown)
+        return super().pids()
+
+    def cpu_s(self) -> float:
+        self.pids()
+        return super().cpu_s()
+
+    def close(self) -> None:
+        """systemd removes the scope with its last process."""
+
+
+class OpenCage(Cage):
+    """No control group at all: no limits, and counters summed over the processes of one session (``setsid``)."""
+
+    def __init__(self, name: str, cpus: str, limits: Limits | None) -> None:
+        super().__init__(name, cpus, limits)
+        self._leader: int | None = None
+        self._peak_mb = 0.0
+        self._marker = f"BENCH_CAGE={name}-{os.getpid()}"
+        self._cpu_s = 0.0
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        return ["env", self._marker, *self._pinned(argv)]
+
+    def pids(self) -> list[int]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self._marker.encode() in (path / "environ").read_bytes().split(b"\0"):
+                    found.append(int(path.name))
+        return found
+
+    def cpu_s(self) -> float:
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += sum(int(field) for field in fields[11:15])
+        self._cpu_s = max(self._cpu_s, total / os.sysconf("SC_CLK_TCK"))
+        return self._cpu_s
+
+    def throttled_s(self) -> float:
+        return 0.0
+
+    def memory_mb(self) -> float:
+        pages = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        value = pages * os.sysconf("SC_PAGE_SIZE") / MIB
+        self._peak_mb = max(self._peak_mb, value)
+        return value
+
+    def peak_memory_mb(self) -> float | None:
+        return self._peak_mb or None
+
+    def reset_peak(self) -> None:
+        self._peak_mb = 0.0
+
+    def limits_in_force(self) -> Limits | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+class Cages:
+    """Makes cages of the one kind that works here, under a name of this session, and removes them all."""
+
+    def __init__(self, session: str, *, allow_unlimited: bool = False) -> None:
+        self.session = session
+        self._cages: list[Cage] = []
+        self._roots: dict[str, Path] = {}
+        self.kind: Kind = self._detect()
+        if self.kind == "none" and not allow_unlimited:
+            raise PipelineError(
+                "no CPU and memory limit can be set on this machine",
+                "run as root, or as a user with a systemd session (cgroup v2, `systemd-run --user --scope`); or pass "
+                "--allow-unlimited, and the run will say that the backends had no limit",
+            )
+
+    def make(self, name: str, cpus: str, limits: Limits | None = None) -> Cage:
+        """A new cage named ``name`` on ``cpus``; ``limits`` None means that it is only counted."""
+        full_name = f"{self.session}/{name}"
+        cage: Cage
+        if self.kind == "v1":
+            cage = V1Cage(full_name, cpus, limits, self._roots)
+        elif self.kind == "v2":
+            cage = V2Cage(name, cpus, limits, self._roots["unified"] / name).create()
+        elif self.kind == "scope":
+            cage = ScopeCage(full_name, cpus, limits)
+        else:
+            cage = OpenCage(full_name, cpus, limits)
+        self._cages.append(cage)
+        return cage
+
+    def cpu_s(self) -> float:
+        """CPU seconds of everything that the session started."""
+        return sum(cage.cpu_s() for cage in self._cages)
+
+    def close(self) -> None:
+        for cage in self._cages:
+            cage.close()
+        if self.kind == "v1":
+            for root in set(self._roots.values()):
+                _remove(root / self.session)
+        elif self.kind == "v2":
+            _remove(self._roots["unified"])
+
+    def __enter__(self) -> Cages:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _detect(self) -> Kind:
+        mounts = read_cgroup_mounts(Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text())
+        v1 = {name: path for name, path in mounts.items() if name != "unified"}
+        if len(v1) == 3 and all(os.access(path, os.W_OK) for path in v1.values()):
+            self._roots = v1
+            return "v1"
+        unified = mounts.get("unified")
+        if unified is not None and os.geteuid() == 0 and self._open_unified(unified):
+            return "v2"
+        if unified is not None and _scope_works():
+            return "scope"
+        return "none"
+
+    def _open_unified(self, mount: Path) -> bool:
+        """Make the session's own group with the cpu and memory controllers; False where that is not allowed."""
+        group = mount / self.session
+        try:
+            (mount / "cgroup.subtree_control").write_text("+cpu +memory")
+            group.mkdir()
+            (group / "cgroup.subtree_control").write_text("+cpu +memory")
+        except OSError:
+            _remove(group)
+            return False
+        self._roots = {"unified": group}
+        return True
+
+
+def remove_groups(prefix: str, is_gone: Callable[[str], bool]) -> None:
+    """Remove the empty groups of sessions whose names begin with ``prefix`` and that are gone."""
+    mounts = read_cgroup_mounts(Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text())
+    for mount in set(mounts.values()):
+        for group in mount.glob(f"{prefix}*"):
+            if group.is_dir() and is_gone(group.name):
+                for child in (*(path for path in group.iterdir() if path.is_dir()), group):
+                    _remove(child)
+
+
+def read_cgroup_mounts(mounts: str, membership: str) -> dict[str, Path]:
+    """Where each v1 controller, and ``unified`` (v2), lets this process make groups.
+
+    ``mounts`` is /proc/self/mounts, ``membership`` /proc/self/cgroup. For v1 a new group goes below the one that this
+    process is in, so that limits already on it stay in force.
+    """
+    own = {}
+    for line in membership.splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            own[controller or "unified"] = path.lstrip("/")
+    found: dict[str, Path] = {}
+    for line in mounts.splitlines():
+        _, where, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            found["unified"] = Path(where)
+        elif kind == "cgroup":
+            for controller in set(options.split(",")) & {"cpu", "cpuacct", "memory"}:
+                below = Path(where) / own.get(controller, "")
+                found[controller] = below if below.is_dir() else Path(where)
+    return found
+
+
+def _scope_works() -> bool:
+    if shutil.which("systemd-run") is None:
+        return False
+    try:
+        command = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "true"]
+        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

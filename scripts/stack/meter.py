@@ -1,0 +1,108 @@
+"""What a block cost, from counters read at its boundaries (proc(5), getrusage(2), the cages' control groups)."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.model import Resources
+from scripts.stack.limits import Cage
+
+SAMPLE_S = 0.25
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Machine(NamedTuple):
+    """CPU seconds since boot over all CPUs: used by anybody, and taken away by the hypervisor."""
+
+    busy_s: float
+    steal_s: float
+
+
+def parse_machine(stat: str) -> Machine:
+    """The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal, ... in clock ticks."""
+    fields = [int(field) for field in stat.split("\n", 1)[0].split()[1:9]]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = fields
+    return Machine((user + nice + system + irq + softirq) / _TICKS, steal / _TICKS)
+
+
+class _Reading(NamedTuple):
+    time_s: float
+    backend_s: float
+    throttled_s: float
+    database_s: float
+    generator_s: float
+    own_s: float
+    machine: Machine
+
+
+class Meter:
+    """Reads the counters when it is made and again at `stop`; samples memory between, for its mean.
+
+    ``session_cpu_s`` gives the CPU seconds of everything that the session runs in cages, without the generator,
+    which is a direct child that has ended at `stop` and is counted through getrusage(2).
+    """
+
+    def __init__(self, backend: Cage, database: Cage, session_cpu_s: Callable[[], float]) -> None:
+        self._backend, self._database, self._session_cpu_s = backend, database, session_cpu_s
+        self._memory_mb: list[float] = []
+        self._done = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        backend.reset_peak()
+        self._first = self._read()
+        self._sampler.start()
+
+    def _read(self) -> _Reading:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        generator_s = children.ru_utime + children.ru_stime
+        return _Reading(
+            time_s=time.monotonic(),
+            backend_s=self._backend.cpu_s(),
+            throttled_s=self._backend.throttled_s(),
+            database_s=self._database.cpu_s(),
+            generator_s=generator_s,
+            own_s=self._session_cpu_s() + generator_s + own.ru_utime + own.ru_stime,
+            machine=parse_machine(Path("/proc/stat").read_text()),
+        )
+
+    def _sample(self) -> None:
+        while True:
+            self._memory_mb.append(self._backend.memory_mb())
+            if self._done.wait(SAMPLE_S):
+                return
+
+    def stop(self) -> Callable[[int], Resources]:
+        """Read the counters now; the answer makes the block's resources once its requests are counted."""
+        last = self._read()
+        self._done.set()
+        self._sampler.join()
+        samples = list(self._memory_mb)
+        peak = self._backend.peak_memory_mb() or max(samples)
+        first = self._first
+        wall_s = last.time_s - first.time_s
+        cpu_s = last.backend_s - first.backend_s
+        database_s = last.database_s - first.database_s
+        busy_s = last.machine.busy_s - first.machine.busy_s
+
+        def resources(requests: int) -> Resources:
+            return Resources(
+                wall_s=wall_s,
+                cpu_s=cpu_s,
+                cpu_ms_per_request=cpu_s * 1000 / requests if requests else None,
+                throttled_s=last.throttled_s - first.throttled_s,
+                peak_memory_mb=peak,
+                mean_memory_mb=sum(samples) / len(samples),
+                database_cpu_s=database_s,
+                database_cpu_ms_per_request=database_s * 1000 / requests if requests else None,
+                generator_cpus=(last.generator_s - first.generator_s) / wall_s,
+                steal_cpus=(last.machine.steal_s - first.machine.steal_s) / wall_s,
+                foreign_cpus=max(0.0, (busy_s - (last.own_s - first.own_s)) / wall_s),
+            )
+
+        return resources

@@ -1,0 +1,236 @@
+"""The stack without Docker: a private database server and the backends, each in a cage of its own."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import platform
+import shutil
+import socket
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from scripts import k6
+from scripts.config import ROOT
+from scripts.model import Backend, Config, DatabaseSettings, Environment, PipelineError
+from scripts.stack import Say, environments, limits, machine, packages
+from scripts.stack.database import DatabaseServer
+from scripts.stack.database import provide as provide_database
+from scripts.stack.process import Process, wait_until
+
+CACHE = ROOT / ".cache"
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED_MB = 1024
+READY_S = 60.0
+PREFIX = "bench-"
+
+
+class NativeInstance:
+    """A backend as processes in a cage."""
+
+    def __init__(self, backend: Backend, app: Path, python: Path, folder: Path, log: Path, cage: limits.Cage) -> None:
+        self.backend = backend
+        self.arm: Literal["candidate", "baseline"] = "candidate"
+        self.url = f"http://127.0.0.1:{backend.port}"
+        self.data_dir = folder / "data"
+        self.database_user = backend.name
+        self.packages: Mapping[str, str] = environments.versions(python, backend.packages)
+        self.log = log
+        self.cage = cage
+        self._app, self._python, self._folder = app, python, folder
+        self._process: Process | None = None
+
+    def start(self, variables: Mapping[str, str]) -> None:
+        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`wait_ready`)."""
+        check_port_free(self.backend)
+        self.data_dir.mkdir(parents=True)
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._folder),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
+            "BIND": f"127.0.0.1:{self.backend.port}",
+            "DATA_DIR": str(self.data_dir),
+            **variables,
+        }
+        command = [str(self._python), "-m", "gunicorn"]
+        self._process = Process(
+            self.backend.name, command, log=self.log, cage=self.cage, cwd=self._app, env=environment
+        )
+
+    def wait_ready(self) -> None:
+        """Wait until its health endpoint answers; an error with the end of its log when it does not."""
+        wait_until(lambda: not self.alive or _answers(self.url + self.backend.health), READY_S)
+        if not (self.alive and _answers(self.url + self.backend.health)):
+            state = "did not become healthy" if self.alive else "stopped while starting"
+            raise PipelineError(
+                f"backend {self.backend.name} {state}; the end of its log:\n{self.tail()}",
+                f"mend {self._app.relative_to(ROOT) if self._app.is_relative_to(ROOT) else self._app}",
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.alive
+
+    def tail(self, lines: int = 20) -> str:
+        return self._process.tail(lines) if self._process else ""
+
+    def freeze(self) -> None:
+        if self._process:
+            self._process.freeze()
+
+    def thaw(self) -> None:
+        if self._process:
+            self._process.thaw()
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop()
+
+
+class NativeStack:
+    """``with NativeStack(...) as stack:`` everything is up inside and nothing is left outside."""
+
+    def __init__(
+        self,
+        config: Config,
+        logs: Path,
+        say: Say,
+        *,
+        apps: Path = ROOT / "apps",
+        allow_unlimited: bool = False,
+    ) -> None:
+        self._config, self._backends, self._logs, self._say = config, config.backends, logs, say
+        self._apps = apps.resolve()
+        self._allow_unlimited = allow_unlimited
+        self._exit = contextlib.ExitStack()
+        self.instances: tuple[NativeInstance, ...] = ()
+
+    def __enter__(self) -> NativeStack:
+        with self._exit as cleaning:  # everything is undone if any step fails
+            self._start(cleaning)
+            self._exit = cleaning.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def cpu_s(self) -> float:
+        return self._cages.cpu_s()
+
+    def _start(self, cleaning: contextlib.ExitStack) -> None:
+        config = self._config
+        for backend in self._backends:
+            check_port_free(backend)
+        remove_leftovers()
+        session = f"{PREFIX}{os.getpid()}"
+        self._cages = cleaning.enter_context(limits.Cages(session, allow_unlimited=self._allow_unlimited))
+        self.limited = self._cages.kind != "none"
+        facts = machine.read_machine()
+        allowed = os.sched_getaffinity(0)
+        cpus = limits.allot_cpus(limits.read_cores(allowed))
+        self.generator = k6.find(os.environ.get("K6"))
+
+        packages.provide_build_tools(self._say)
+        CACHE.mkdir(exist_ok=True)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            self._say("providing the database and the backends' environments")
+            installing = pool.submit(provide_database, config.database, CACHE, self._say)
+            making = [pool.submit(environments.provide, self._apps / b.name, CACHE) for b in self._backends]
+            installation = installing.result()
+            pythons = [future.result() for future in making]
+
+        cleaning.callback(os.sched_setaffinity, 0, allowed)
+        os.sched_setaffinity(0, limits.parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
+        folder = Path(cleaning.enter_context(_memory_folder(session)))
+        self.database_cage = self._cages.make("database", cpus.database)
+        self.generator_cage = self._cages.make("generator", cpus.generator)
+        self._say(f"starting {installation.title}, its data in {_place(config.database)}")
+        data = folder
+        if config.database.durability == "disk":
+            data = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix=f"{session}-", dir=CACHE)))
+        self.database = cleaning.enter_context(
+            DatabaseServer(installation, config.database, self.database_cage, data, self._logs / "database.log")
+        )
+        for backend, python in zip(self._backends, pythons, strict=True):
+            cage = self._cages.make(backend.name, cpus.backend, config.limits if self.limited else None)
+            log = self._logs / f"{backend.name}.log"
+            instance = NativeInstance(backend, self._apps / backend.name, python, folder / backend.name, log, cage)
+            self.database.create_database(backend.name, self._apps / "schema.sql")
+            cleaning.callback(instance.stop)
+            instance.start({**config.workload.environment, **self.database.account(backend.name)})
+            self.instances += (instance,)
+        self._say(f"starting {', '.join(b.label for b in self._backends)}")
+        for instance in self.instances:
+            instance.wait_ready()
+            instance.freeze()
+        self.environment = Environment(
+            stack="native",
+            **facts._asdict(),
+            cgroup={"scope": "v2"}.get(self._cages.kind, self._cages.kind),  # type: ignore[arg-type]
+            python=platform.python_version(),
+            k6=self.generator.version,
+            database=installation.engine,
+            database_version=installation.version,
+            durability=config.database.durability,
+            backend_cpus=cpus.backend,
+            database_cpus=cpus.database,
+            generator_cpus=cpus.generator,
+        )
+
+
+def _place(settings: DatabaseSettings) -> str:
+    return "memory" if settings.durability == "memory" else f"{CACHE.name}/ on disk"
+
+
+def check_port_free(backend: Backend) -> None:
+    """Raise an error if something listens on the backend's port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", backend.port))
+        except OSError as error:
+            raise PipelineError(
+                f"port {backend.port} of backend {backend.name} is in use by another program",
+                f"`ss -ltnp sport = :{backend.port}` shows which; stop it, or change [backends.{backend.name}] port",
+            ) from error
+
+
+def remove_leftovers() -> None:
+    """Remove the folders and control groups of sessions that were killed: those named after a process that is gone."""
+    for parent in (MEMORY, CACHE):
+        for folder in parent.glob(f"{PREFIX}*-*"):
+            if _is_gone(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+    limits.remove_groups(PREFIX, _is_gone)
+
+
+def _is_gone(name: str) -> bool:
+    """Whether ``bench-PID`` or ``bench-PID-...`` names a session whose process has ended."""
+    pid = name.removeprefix(PREFIX).split("-")[0]
+    return pid.isdigit() and not Path(f"/proc/{pid}").exists()
+
+
+def _memory_folder(session: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder of this session on a file system in memory, for the database, the backends' files and sockets."""
+    free_mb = shutil.disk_usage(MEMORY).free // (1024 * 1024) if MEMORY.is_dir() else 0
+    if free_mb < MEMORY_NEEDED_MB:
+        raise PipelineError(
+            f"{MEMORY} has {free_mb} MB free; the database and the backends' files need {MEMORY_NEEDED_MB} MB there",
+            f"make it larger: mount -o remount,size=2g {MEMORY} (in a container: --shm-size=2g)",
+        )
+    return tempfile.TemporaryDirectory(prefix=f"{session}-", dir=MEMORY, ignore_cleanup_errors=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

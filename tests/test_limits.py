@@ -1,0 +1,186 @@
+"""Cages limit, pin and count real processes; parsers read what other machines look like."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.model import Limits, PipelineError
+from scripts.stack import limits
+from scripts.stack.limits import Cages, OpenCage, V2Cage, allot_cpus, parse_cpu_list, read_cgroup_mounts, read_cores
+from scripts.stack.process import Process
+
+BUSY = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+
+
+@pytest.fixture
+def cages() -> Iterator[Cages]:
+    with Cages(f"bench-test-{os.getpid()}") as made:
+        yield made
+
+
+def python(cage: limits.Cage, code: str, tmp_path: Path) -> Process:
+    return Process("python", [sys.executable, "-c", code], log=tmp_path / "log", cage=cage)
+
+
+def test_a_quota_limits_and_counts(cages: Cages, tmp_path: Path) -> None:
+    cpu = str(max(os.sched_getaffinity(0)))
+    cage = cages.make("half", cpu, Limits(cpus=0.5, memory_mb=256))
+    with python(cage, BUSY.format(seconds=2), tmp_path) as process:
+        time.sleep(0.3)
+        assert cage.missing() == []
+        assert process.pid in cage.pids()
+        assert process.wait(10) == 0
+    assert 0.6 < cage.cpu_s() < 1.3, "about half of two seconds"
+    assert cage.throttled_s() > 0.5
+
+
+def test_memory_is_limited_and_its_peak_counted(cages: Cages, tmp_path: Path) -> None:
+    cage = cages.make("small", "0", Limits(cpus=1, memory_mb=64))
+    cage.reset_peak()
+    with python(cage, "x = bytearray(30 << 20); import time; time.sleep(0.5)", tmp_path) as process:
+        time.sleep(0.4)
+        assert 30 < cage.memory_mb() < 64
+        assert process.wait(10) == 0
+    peak = cage.peak_memory_mb()
+    assert peak is not None
+    assert 30 < peak <= 64
+    with python(cage, "x = bytearray(300 << 20)", tmp_path) as process:
+        assert process.wait(10) == -9, "the kernel ends what goes over its limit"
+
+
+def test_what_is_not_in_force_is_named(cages: Cages, tmp_path: Path) -> None:
+    cage = cages.make("open", "0", None)
+    with python(cage, "import time; time.sleep(5)", tmp_path) as process:
+        time.sleep(0.3)
+        cage.limits = Limits(cpus=1, memory_mb=2048)
+        assert any("limits are" in text for text in cage.missing())
+        if len(os.sched_getaffinity(0)) > 1:
+            os.sched_setaffinity(process.pid, {1})
+            assert any(f"process {process.pid} may run on CPUs [1]" in text for text in cage.missing())
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    name = f"bench-test-{os.getpid()}-gone"
+    with Cages(name) as cages:
+        cage = cages.make("one", "0", Limits())
+        process = python(cage, "import time; time.sleep(60)", tmp_path)
+        process.stop()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{name}"))
+
+
+def test_children_end_with_their_parent(tmp_path: Path) -> None:
+    """A harness that is killed outright leaves no process behind."""
+    code = f"""
+import os, sys, time
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+from pathlib import Path
+from scripts.stack.limits import OpenCage
+from scripts.stack.process import Process
+p = Process("sleep", ["sleep", "60"], log=Path({str(tmp_path / "log")!r}), cage=OpenCage("orphan", "0", None))
+print(p.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        time.sleep(0.3)
+        parent.kill()
+    for _ in range(50):
+        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the child is still there")
+
+
+def test_freezing_stops_the_whole_group(cages: Cages, tmp_path: Path) -> None:
+    cage = cages.make("frozen", "0", Limits())
+    with python(cage, BUSY.format(seconds=30), tmp_path) as process:
+        time.sleep(0.5)
+        process.freeze()
+        before = cage.cpu_s()
+        time.sleep(0.5)
+        assert cage.cpu_s() - before < 0.02
+        process.thaw()
+        time.sleep(0.5)
+        assert cage.cpu_s() - before > 0.2
+
+
+def test_an_open_cage_counts_without_control_groups(tmp_path: Path) -> None:
+    cage = OpenCage("free", "0", None)
+    with python(cage, BUSY.format(seconds=1) + "\ntime.sleep(3)", tmp_path):
+        time.sleep(2)
+        assert 0.7 < cage.cpu_s() < 1.3
+        assert cage.memory_mb() > 3
+        assert cage.limits_in_force() is None
+
+
+def test_no_way_to_limit_is_refused_unless_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cages, "_detect", lambda _: "none")
+    with pytest.raises(PipelineError, match="no CPU and memory limit") as caught:
+        Cages("x")
+    assert "--allow-unlimited" in caught.value.hint
+    assert Cages("x", allow_unlimited=True).kind == "none"
+
+
+def test_v2_files(tmp_path: Path) -> None:
+    """Written and read in the unified hierarchy's own formats (on a plain folder: this needs no such kernel)."""
+    cage = V2Cage("x", "0", Limits(cpus=1.5, memory_mb=2048), tmp_path / "x").create()
+    assert (tmp_path / "x/cpu.max").read_text() == "150000 100000"
+    assert (tmp_path / "x/memory.max").read_text() == str(2048 << 20)
+    assert cage.limits_in_force() == Limits(cpus=1.5, memory_mb=2048)
+    (tmp_path / "x/cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\nnr_throttled 3\nthrottled_usec 750000\n")
+    (tmp_path / "x/memory.current").write_text(f"{10 << 20}\n")
+    assert (cage.cpu_s(), cage.throttled_s(), cage.memory_mb(), cage.peak_memory_mb()) == (2.5, 0.75, 10.0, 10.0)
+    (tmp_path / "x/cpu.max").write_text("max 100000\n")
+    assert cage.limits_in_force() is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "backend", "database", "generator"),
+    [
+        ([[0]], "0", "0", "0"),
+        ([[0, 1]], "0", "1", "1"),
+        ([[0], [1]], "1", "0", "0"),
+        ([[0, 1], [2, 3]], "2", "0,1", "0,1"),
+        ([[0], [1], [2]], "2", "0", "1"),
+        ([[0, 4], [1, 5], [2, 6], [3, 7]], "3", "0,4,1,5", "2,6"),
+    ],
+)
+def test_cpus_are_given_out(cores: list[list[int]], backend: str, database: str, generator: str) -> None:
+    assert allot_cpus(cores) == (backend, database, generator)
+
+
+def test_threads_of_a_core_are_one_core(tmp_path: Path) -> None:
+    for cpu, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
+        (tmp_path / f"cpu{cpu}/topology").mkdir(parents=True)
+        (tmp_path / f"cpu{cpu}/topology/thread_siblings_list").write_text(siblings + "\n")
+    assert read_cores({0, 1, 2, 3}, tmp_path) == [[0, 2], [1, 3]]
+    assert read_cores({1, 2}, tmp_path) == [[1], [2]]
+
+
+def test_cpu_lists() -> None:
+    assert parse_cpu_list("0-2,5\n") == {0, 1, 2, 5}
+
+
+def test_mounts_of_other_machines(tmp_path: Path) -> None:
+    (tmp_path / "memory/outer").mkdir(parents=True)
+    v1 = f"""cgroup {tmp_path}/cpu cgroup rw,relatime,cpu,cpuacct 0 0
+cgroup {tmp_path}/memory cgroup rw,relatime,memory 0 0
+cgroup2 {tmp_path}/unified cgroup2 rw 0 0
+tmpfs /run tmpfs rw 0 0
+"""
+    membership = "4:memory:/outer\n1:cpu,cpuacct:/absent\n0::/\n"
+    assert read_cgroup_mounts(v1, membership) == {
+        "cpu": tmp_path / "cpu",
+        "cpuacct": tmp_path / "cpu",
+        "memory": tmp_path / "memory/outer",
+        "unified": tmp_path / "unified",
+    }
