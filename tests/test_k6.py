@@ -1,0 +1,173 @@
+"""Real k6 runs against a local server, and its output read back with known answers."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import k6
+from scripts.model import PipelineError, Workload
+
+WORK = Workload()
+DELAY_S = 0.05
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers as the contract wants, or wrongly, by path."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer: two would meet delayed acknowledgements
+
+    def do_POST(self) -> None:
+        time.sleep(DELAY_S)
+        answer = WORK.answer | {"execution_time": 0.01, "timestamp": time.time()}
+        if self.path == "/wrong":
+            answer["rows_created"] = 79
+        body = json.dumps(answer).encode()
+        self.send_response(500 if self.path == "/broken" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+def load(url: str, output: Path, users: int = 4, duration_s: float = 2.0) -> k6.Result:
+    generator = k6.find(os.environ.get("K6"))
+    command = k6.command(generator, "stepped", output)
+    subprocess.run(
+        command, env=os.environ | k6.environment(url, users, duration_s, WORK), check=True, capture_output=True
+    )
+    return k6.read(output, 0.5, duration_s - 0.5)
+
+
+def test_a_real_block(server: str, tmp_path: Path) -> None:
+    load_, wrong, dropped = load(server + "/right", tmp_path / "raw.ndjson.gz")
+    assert (wrong, dropped, load_.failed) == (0, 0, 0)
+    assert load_.latency is not None
+    assert load_.latency.p50_ms == pytest.approx(DELAY_S * 1000, rel=0.2)
+    assert load_.throughput_rps == pytest.approx(4 / DELAY_S, rel=0.2)
+    assert load_.concurrency == pytest.approx(4, rel=0.05)
+    assert load_.throughput_rps * load_.latency.mean_ms / 1000 == pytest.approx(load_.concurrency)
+    assert load_.load_s == pytest.approx(2.0, abs=0.3)
+
+
+def test_wrong_answers_are_counted(server: str, tmp_path: Path) -> None:
+    result = load(server + "/wrong", tmp_path / "raw.ndjson.gz")
+    assert result.load.failed == 0
+    assert result.wrong_answers == result.load.requests > 0
+
+
+def test_failures_are_counted_by_reason(server: str, tmp_path: Path) -> None:
+    result = load(server + "/broken", tmp_path / "raw.ndjson.gz")
+    assert result.load.failures == {"HTTP 500": result.load.requests}
+    assert result.load.latency is None
+    assert result.wrong_answers == 0, "a failed request is not counted twice"
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    result = load("http://127.0.0.1:1/", tmp_path / "raw.ndjson.gz", users=1, duration_s=1.0)
+    assert result.load.failed == result.load.requests > 0
+    assert next(iter(result.load.failures)).startswith("k6 error 12")
+
+
+def write(path: Path, rows: list[tuple[float, float]], marked_at: int = 0) -> None:
+    """NDJSON in k6's own form: requests as (end in s, duration in ms), the load starting at second 100."""
+    lines = [
+        {
+            "metric": "http_req_duration",
+            "type": "Point",
+            "data": {"time": stamp(end), "value": ms, "tags": {"status": "200"}},
+        }
+        for end, ms in rows
+    ]
+    lines.insert(
+        marked_at, {"metric": "load_started", "type": "Point", "data": {"time": stamp(100), "value": 1, "tags": {}}}
+    )
+    with gzip.open(path, "wt") as file:
+        file.write(
+            '{"type":"Metric","data":{"name":"http_req_duration","type":"trend"},"metric":"http_req_duration"}\n'
+        )
+        file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+
+
+def stamp(seconds: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{round(seconds % 1 * 1e9):09}Z"
+
+
+def test_requests_crossing_the_edges_count_in_part(tmp_path: Path) -> None:
+    """Window 101..103: one request half before it, one inside, one three quarters after it."""
+    path = tmp_path / "raw.ndjson.gz"
+    write(path, [(101.5, 1000), (102.5, 500), (106.0, 4000)], marked_at=2)
+    result = k6.read(path, 1.0, 2.0)
+    assert result.load.window_requests == pytest.approx(0.5 + 1 + 0.25)
+    assert result.load.concurrency == pytest.approx((0.5 + 0.5 + 1) / 2)
+    assert result.load.latency is not None
+    assert result.load.latency.mean_ms == pytest.approx((0.5 * 1000 + 500 + 0.25 * 4000) / 1.75)
+    assert result.load.latency.max_ms == 4000
+    assert result.load.load_s == pytest.approx(6.0)
+
+
+def test_quantiles_agree_with_exact_ones(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    values = sorted(chance.lognormvariate(4, 1) for _ in range(5000))
+    path = tmp_path / "raw.ndjson.gz"
+    write(path, [(150, value) for value in values])
+    latency = k6.read(path, 0.0, 100.0).load.latency
+    assert latency is not None
+    for share, seen in ((0.5, latency.p50_ms), (0.95, latency.p95_ms), (0.99, latency.p99_ms)):
+        assert seen == pytest.approx(values[int(share * 5000) - 1], rel=0.001)
+
+
+def test_memory_does_not_grow_with_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(k6, "CHUNK", 1000)
+    peaks = []
+    for requests in (4_000, 24_000):
+        path = tmp_path / f"{requests}.ndjson.gz"
+        write(path, [(100 + i / 1000, 10.0) for i in range(requests)])
+        tracemalloc.start()
+        assert k6.read(path, 0.0, 1000.0).load.requests == requests
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0], "six times the requests"
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.99])
+def test_truncated_output_is_refused(tmp_path: Path, keep: float) -> None:
+    path = tmp_path / "raw.ndjson.gz"
+    write(path, [(101, 10.0)] * 1000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(PipelineError, match=r"raw.ndjson.gz, line \d+: not k6's complete NDJSON"):
+        k6.read(path, 0.0, 1.0)
+
+
+def test_a_program_that_is_not_k6() -> None:
+    with pytest.raises(PipelineError, match="is not k6"):
+        k6.find("true")
+    with pytest.raises(PipelineError, match="is not a program"):
+        k6.find("/nowhere/k6")
