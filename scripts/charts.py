@@ -1,0 +1,188 @@
+"""Series to SVG, and SVG to PNG. The only user of pygal and of resvg.
+
+One style for every figure (site/static/charts.css): colours of Okabe and Ito, and for each series a dash and a marker
+of its own, so that nothing depends on colour. A figure holds no script, no reference to anything else and no random
+name: the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement
+
+import pygal
+import resvg_py
+from pygal.etree import etree
+
+from scripts.escape import plain
+from scripts.model import Struct
+
+STYLE = Path(__file__).parent.parent / "site" / "static" / "charts.css"
+WIDTH, HEIGHT = 640, 420
+PNG_ZOOM = 2
+COLOURS = 7
+MARKER_RADIUS = 5.0
+
+# pygal's import hook for plugins has no find_spec: every later import in the process would warn (ImportWarning)
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+etree.to_etree()  # pygal would use lxml where it happens to be installed, and its bytes differ
+
+
+class Figure(Struct):
+    """What to draw. ``series``: by label, y by x, None where there is no valid number (drawn as a gap).
+
+    ``unit`` is what the y axis counts; ``x_title`` names the x axis with its unit.
+    """
+
+    title: str
+    unit: str
+    x_title: str
+    series: Mapping[str, Mapping[int, float | None]]
+
+
+def draw(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element without its style, to be put into a page that has ``style()``."""
+    xs = sorted({x for points in figure.series.values() for x in points})
+    ys = [y for points in figure.series.values() for y in points.values() if y is not None]
+    ticks = y_ticks(max(ys, default=0.0))
+    chart = pygal.XY(
+        width=WIDTH,
+        height=HEIGHT,
+        css=[],
+        js=[],
+        disable_xml_declaration=True,
+        no_data_text="nothing valid to show",
+        title=f"{plain(figure.title)} ({plain(figure.unit)})",
+        x_title=plain(figure.x_title),
+        legend_at_bottom=True,
+        legend_at_bottom_columns=2,
+        legend_box_size=20,
+        truncate_legend=40,
+        show_x_guides=False,
+        allow_interruptions=True,
+        range=(0, ticks[-1]),
+        xrange=(0, max(xs, default=1)),
+        x_labels=[0, *_thinned(xs)] if figure.series else None,
+        y_labels=list(ticks) if figure.series else None,
+        x_value_formatter=_tick,
+        value_formatter=_tick,
+        spacing=8,
+        style=pygal.style.Style(
+            title_font_size=16, label_font_size=13, legend_font_size=13, major_label_font_size=13, no_data_font_size=16
+        ),
+    )
+    chart.uuid = "figure"
+    for label, points in figure.series.items():
+        chart.add(plain(label), [(x, points.get(x)) for x in xs])
+    chart.add_xml_filter(lambda root: _finish(root, figure, xs))
+    return str(chart.render(is_unicode=True))
+
+
+def style() -> str:
+    """The style sheet that ``draw``'s figures need."""
+    return STYLE.read_text(encoding="utf-8")
+
+
+def standalone(svg: str) -> str:
+    """A figure from ``draw`` as a file of its own."""
+    head, tail = svg.split(">", 1)
+    return f"{head}><style>{style().strip()}</style>{tail}\n"
+
+
+def to_png(svg: str) -> bytes:
+    """A standalone figure as PNG, twice its size, light, with a font from a Python package (none need be installed)."""
+    fonts = resources.files("font_source_sans_pro") / "files"
+    with resources.as_file(fonts) as folder:
+        return bytes(
+            resvg_py.svg_to_bytes(
+                svg_string=svg,
+                zoom=PNG_ZOOM,
+                background="#ffffff",
+                font_files=[str(folder / f"SourceSansPro-{weight}.ttf") for weight in ("Regular", "Bold")],
+                font_family="Source Sans Pro",
+                sans_serif_family="Source Sans Pro",
+            )
+        )
+
+
+def y_ticks(top: float, wanted: int = 5) -> tuple[float, ...]:
+    """Round numbers from 0 up to at least ``top``, steps of 1, 2 or 5 times a power of ten; ``(0, 1)`` for no data."""
+    if not (math.isfinite(top) and top > 0):
+        return (0.0, 1.0)
+    power = 10.0 ** math.floor(math.log10(top / wanted))
+    step = next(factor * power for factor in (1, 2, 5, 10, 20) if factor * power * wanted >= top)
+    return tuple(round(step * number, 12) for number in range(math.ceil(top / step - 1e-9) + 1))
+
+
+def _thinned(xs: list[int], most: int = 12) -> list[int]:
+    """Every x, or so many fewer that their labels do not touch."""
+    stride = math.ceil(len(xs) / most) or 1
+    return xs[stride - 1 :: stride]
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.6g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
+    """Leave only what is drawn, give each series its marker, and each point its value as a native tooltip."""
+    root.set("role", "img")
+    root.set("aria-label", f"{plain(figure.title)}, {plain(figure.unit)}, against {plain(figure.x_title)}")
+    root.attrib.pop("id", None)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            unwanted = not isinstance(child.tag, str) or child.tag in ("defs", "desc", "script")
+            if unwanted or "tooltip-overlay" in child.get("class", ""):
+                parent.remove(child)
+        for name in ("style", "id"):
+            parent.attrib.pop(name, None)
+        if parent.get("class", "").startswith("series "):
+            index = int(parent.get("class", "").split("serie-")[1].split()[0])
+            parent.set("class", f"series color-{index % COLOURS}")
+            if any(child.get("class") == "dots" for child in parent):
+                _mark(parent, index, list(figure.series.items())[index], xs, figure.unit)
+    for index, legend in enumerate(node for node in root.iter("g") if node.get("class", "").startswith("legend ")):
+        _legend(legend, index)
+    return root
+
+
+def _mark(group: Element, index: int, series: tuple[str, Mapping[int, float | None]], xs: list[int], unit: str) -> None:
+    """Replace pygal's circles, which are in the order of the points that exist."""
+    label, points = series
+    drawn = [(x, points[x]) for x in xs if points.get(x) is not None]
+    circles = [dots for dots in group if dots.get("class") == "dots"]
+    for dots, (x, y) in zip(circles, drawn, strict=True):
+        circle = dots[0]
+        shape = marker(index, float(circle.get("cx", 0)), float(circle.get("cy", 0)))
+        dots.clear()
+        SubElement(dots, "path", {"class": "dot", "d": shape})
+        SubElement(dots, "title").text = f"{plain(label)}, {x}: {float(y or 0):,.4g} {plain(unit)}"
+
+
+def _legend(legend: Element, index: int) -> None:
+    """A piece of the line with its marker instead of a coloured box."""
+    box = legend[0]
+    x, y, width, height = (float(box.get(name, 0)) for name in ("x", "y", "width", "height"))
+    legend.remove(box)
+    sample = Element("g", {"class": f"color-{index % COLOURS}"})
+    SubElement(sample, "path", {"class": "line", "d": f"M{x:g} {y + height / 2:g} h{width:g}"})
+    SubElement(sample, "path", {"class": "dot", "d": marker(index, x + width / 2, y + height / 2)})
+    legend.insert(0, sample)
+    legend.set("class", "legend")
+
+
+def marker(index: int, x: float, y: float, radius: float = MARKER_RADIUS) -> str:
+    """The path of a series' marker around a point: circle, square, triangle, diamond, cross, and again."""
+    r, w = radius, 1.25 * radius
+    shapes = (
+        f"M{x - r:g} {y:g} a{r:g} {r:g} 0 1 0 {2 * r:g} 0 a{r:g} {r:g} 0 1 0 {-2 * r:g} 0 z",
+        f"M{x - 0.85 * r:g} {y - 0.85 * r:g} h{1.7 * r:g} v{1.7 * r:g} h{-1.7 * r:g} z",
+        f"M{x:g} {y - 1.2 * r:g} l{1.15 * r:g} {2 * r:g} h{-2.3 * r:g} z",
+        f"M{x:g} {y - w:g} l{w:g} {w:g} l{-w:g} {w:g} l{-w:g} {-w:g} z",
+        f"M{x - r:g} {y - r:g} l{2 * r:g} {2 * r:g} m0 {-2 * r:g} l{-2 * r:g} {2 * r:g}",
+    )
+    return shapes[index % len(shapes)]

@@ -1,0 +1,87 @@
+"""The only reader and writer of run files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from scripts.model import SCHEMA_VERSION, PipelineError, Run
+
+
+class _Header(msgspec.Struct):
+    """What says how to read the rest; other keys are left alone."""
+
+    schema_version: int
+
+
+def decode_run(data: bytes, name: str) -> Run:
+    """A run from JSON; ``name`` is what an error calls the file.
+
+    Raises PipelineError with the key path and what was expected there, or when a newer version made the file.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Header).schema_version
+        if version > SCHEMA_VERSION:
+            raise PipelineError(
+                f"{name}: made by a newer version (schema_version {version}; this one reads up to {SCHEMA_VERSION})",
+                "Update this project (git pull) and try again.",
+            )
+        return msgspec.json.decode(data, type=Run)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PipelineError(
+            f"{name}: not a valid run: {error}",
+            "Restore the file from where it came from, or measure again; run files are not made to be edited.",
+        ) from error
+
+
+def encode_run(run: Run) -> bytes:
+    """Indented JSON that ends with a newline and reads back as the same run; PipelineError where it would not."""
+    try:
+        data = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+        same = decode_run(data, f"run {run.id}") == run
+    except UnicodeEncodeError as error:
+        raise PipelineError(f"run {run.id}: contains text that is not Unicode: {error}") from error
+    if not same:
+        raise PipelineError(f"run {run.id}: contains a number that JSON cannot hold (NaN or infinity)")
+    return data
+
+
+def read_run(path: Path) -> Run:
+    """The run in a file. Raises PipelineError naming the file when it is missing, unreadable, wrong or too new."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        hint = "Measure first: nox -s bench" if isinstance(error, FileNotFoundError) else ""
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", hint) from error
+    return decode_run(data, str(path))
+
+
+def write_run(run: Run, path: Path) -> None:
+    """Write the run whole or not at all; a file that was there before stays until the new one is on the disk.
+
+    Raises PipelineError for a run that would not read back, and when the file cannot be written.
+    """
+    replace(path, encode_run(run))
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Give ``path`` this content in one step (a temporary file beside it, then rename). Raises PipelineError."""
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            os.fchmod(file.fileno(), 0o644)  # the umask's usual outcome; a temporary file is private otherwise
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise PipelineError(
+            f"{path}: cannot be written: {error.strerror}", "Check that the folder exists, is writable and has space."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

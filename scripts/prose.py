@@ -1,0 +1,156 @@
+"""The words and number formats that terminal, Markdown and HTML share. Pure; the text is plain and not yet escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from scripts.model import Run, Struct
+from scripts.stats import Ratio
+
+if TYPE_CHECKING:  # summary.py uses this module for the terminal
+    from scripts.summary import Cell, Level, Summary
+
+NOTHING = "–"
+"""What stands in an empty cell of a table."""
+
+
+class Remark(Struct):
+    """A sentence about the whole run. ``bad``: numbers do not mean what they say; ``note``: know it; ``good``."""
+
+    kind: Literal["bad", "note", "good"]
+    text: str
+
+
+def figure(value: float | None) -> str:
+    """A number with about three significant digits, never in exponent form."""
+    if value is None:
+        return NOTHING
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as percent with two digits, as in the study."""
+    return NOTHING if fraction is None else f"{100 * fraction:.2f}%"
+
+
+def interval(ratio: Ratio) -> str:
+    """``2.50x (2.41 to 2.59)``, or the ratio and that there is no interval."""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.ratio:.2f}x (no interval)"
+    return f"{ratio.ratio:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def listing(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 block``, ``2 blocks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def outcome(run: Run, level: Level) -> str:
+    """Who wins at a level: the winner's label, with those that the intervals do not separate from it."""
+    if level.winner is None:
+        return "nothing valid"
+    label = run.labels[level.winner]
+    if level.rivals:
+        return f"{label}, within noise of {listing([run.labels[name] for name in level.rivals])}"
+    return label
+
+
+def headline(run: Run, summary: Summary) -> str:
+    """Who has the highest throughput at how many levels; with unequal work, first that this is no comparison."""
+    wins = summary.wins
+    if not wins:
+        return "No block is valid: there is no result."
+    caution = "Unequal work, so no fair comparison. " if summary.differences else ""
+    total = len(summary.levels)
+    first, *others = wins
+    if wins[first] == total:
+        where = {1: "at the only level", 2: "at both levels"}.get(total, f"at all {total} levels")
+        return f"{caution}{run.labels[first]} has the highest throughput {where}."
+    rest = "".join(f", {run.labels[name]} at {wins[name]}" for name in others)
+    return f"{caution}{run.labels[first]} has the highest throughput at {wins[first]} of {total} levels{rest}."
+
+
+def leads(run: Run, summary: Summary) -> tuple[str, ...]:
+    """For each other backend, how far the overall winner is ahead where it wins: the range over levels."""
+    if not summary.wins:
+        return ()
+    first = next(iter(summary.wins))
+    sentences = []
+    for position, name in enumerate(run.backends):
+        cells = [level.cells[position] for level in summary.levels if level.winner == first]
+        ratios = [cell.ratio for cell in cells if cell.ratio is not None]
+        if name == first or not ratios:
+            continue
+        low, high = min(r.ratio for r in ratios), max(r.ratio for r in ratios)
+        span = f"{low:.2f}x" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f}x to {high:.2f}x"
+        close = [level.level for level in summary.levels if level.winner == first and name in level.rivals]
+        noise = f"; within noise at {', '.join(map(str, close))} users" if close else ""
+        sentences.append(f"{span} the throughput of {run.labels[name]}{noise}")
+    return tuple(sentences)
+
+
+def remarks(run: Run, summary: Summary) -> tuple[Remark, ...]:
+    """What a reader must know before believing the numbers, worst first."""
+    found = [*_parity(run, summary), *_validity(run, summary)]
+    if not run.limited:
+        found.append(Remark(kind="bad", text="No limits were in force: the backends could use the whole machine."))
+    if not run.complete:
+        why = f" ({run.stopped_by})" if run.stopped_by else ""
+        found.append(Remark(kind="bad", text=f"The session was interrupted{why}: only its finished blocks are here."))
+    if run.commit.dirty:
+        found.append(Remark(kind="note", text="The working tree had changes that the commit does not contain."))
+    found.append(Remark(kind="note", text=certainty(run, summary)))
+    return tuple(sorted(found, key=lambda remark: ("bad", "note", "good").index(remark.kind)))
+
+
+def certainty(run: Run, summary: Summary) -> str:
+    """What the intervals are, or why there are none."""
+    number = len({block.round for block in run.blocks})
+    rounds = count(number, "round")
+    if not summary.intervals:
+        why = "One measurement shows no spread" if number <= 1 else "Too few valid blocks to show the spread"
+        return f"{rounds}: no interval. {why}, so a lead may be noise."
+    return (
+        f"{rounds}: {100 * summary.confidence:g}% intervals, Student t over rounds of paired blocks. They cover noise "
+        "within this session, not what all its rounds share."
+    )
+
+
+def _parity(run: Run, summary: Summary) -> list[Remark]:
+    if not run.parity:
+        return [Remark(kind="bad", text="Parity was not checked: the backends may do unequal work.")]
+    if summary.differences:
+        text = f"Unequal work ({count(len(summary.differences), 'difference')}): this does not compare the backends."
+        return [Remark(kind="bad", text=text)]
+    statements = {entry.statements_per_request for entry in run.parity}
+    if len(statements) > 1:
+        return [Remark(kind="bad", text="Unequal work: the statements for each request differ between backends.")]
+    return [Remark(kind="good", text=f"Equal work: {count(statements.pop(), 'statement')} for each request.")]
+
+
+def _validity(run: Run, summary: Summary) -> list[Remark]:
+    total = sum(block.arm == "candidate" for block in run.blocks)
+    if not summary.invalid:
+        return [Remark(kind="good", text=f"All {count(total, 'block')} are valid.")] if total else []
+    lost = len(summary.lost)
+    repeated = len(summary.invalid) - lost
+    parts = []
+    if repeated:
+        parts.append(f"{repeated} repeated with success")
+    if lost:
+        parts.append(f"{lost} without a valid repetition, shown as invalid and left out of every number")
+    text = f"{len(summary.invalid)} of {count(total, 'block')} invalid: {', '.join(parts)}."
+    return [Remark(kind="bad" if lost else "note", text=text)]
+
+
+def footnotes(summary: Summary) -> dict[tuple[str, ...], int]:
+    """A number for each distinct set of reasons, in the order of levels and backends."""
+    cells: list[Cell] = [cell for level in summary.levels for cell in level.cells if cell.reasons]
+    return {reasons: number for number, reasons in enumerate(dict.fromkeys(cell.reasons for cell in cells), 1)}

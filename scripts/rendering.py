@@ -1,0 +1,200 @@
+"""A run to the files that people look at. Everything is rendered first, in pure functions; the files come last."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from scripts import charts, prose, study
+from scripts.escape import plain
+from scripts.history import replace
+from scripts.model import METRICS, Run, Struct
+from scripts.summary import Cell, Summary, blocks_frame, summarize
+
+SITE = Path(__file__).parent.parent / "site"
+
+Row = tuple[str, ...]
+
+
+class Table(Struct):
+    """Text of a table; the first column heads the rows."""
+
+    header: Row
+    rows: tuple[Row, ...]
+
+
+class Picture(Struct):
+    """A figure as inline SVG, with its numbers as a table."""
+
+    name: str
+    title: str
+    svg: str
+    table: Table
+
+
+def write_report(run: Run, directory: Path) -> Path:
+    """Write every artifact of the report into the run's directory; returns the path of report.html.
+
+    Each file is replaced in one step. Raises PipelineError when one cannot be written.
+    """
+    for name, data in artifacts(run).items():
+        replace(directory / name, data)
+    return directory / "report.html"
+
+
+def artifacts(run: Run) -> dict[str, bytes]:
+    """The content of every file of the report, by name; report.html last."""
+    summary = summarize(run)
+    files = {
+        "incremental_benchmark_results.json": study.render_results(run, summary),
+        "incremental_benchmark_report.md": study.render_markdown(run, summary).encode(),
+    }
+    for name, figure in study.study_figures(run, summary).items():
+        svg = charts.standalone(charts.draw(figure))
+        files |= {f"{name}.svg": svg.encode(), f"{name}.png": charts.to_png(svg)}
+    return files | {"report.html": render_html(run, summary).encode()}
+
+
+def render_html(run: Run, summary: Summary) -> str:
+    """The whole report as one page that needs nothing else: no script, no remote reference, no other file."""
+    css = "\n".join((SITE / "static" / name).read_text(encoding="utf-8") for name in ("report.css", "charts.css"))
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    environment = Environment(
+        loader=FileSystemLoader(SITE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,  # what is Markup is ours
+    )
+    page = environment.get_template("report.html").render(css=Markup(css), digest=digest, **_context(run, summary))
+    return page + "\n"
+
+
+def _context(run: Run, summary: Summary) -> dict[str, Any]:
+    """Everything that the template shows."""
+    pictures = [
+        Picture(
+            name=name,
+            title=figure.title,
+            svg=Markup(charts.draw(figure)),  # escaped by charts.py
+            table=_figure_table(figure),
+        )
+        for name, figure in study.all_figures(run, summary).items()
+    ]
+    return {
+        "run": run,
+        "summary": summary,
+        "headline": prose.headline(run, summary),
+        "leads": prose.leads(run, summary),
+        "remarks": prose.remarks(run, summary),
+        "outcome": lambda level: prose.outcome(run, level),
+        "figure": prose.figure,
+        "interval": prose.interval,
+        "notes": prose.footnotes(summary),
+        "pictures": pictures,
+        "levels": tuple((level.level, _level_table(run, level.cells)) for level in summary.levels),
+        "parity": _parity_table(run),
+        "invalid": _invalid_table(run, summary),
+        "blocks": _blocks_table(run),
+        "environment": _environment_table(run),
+        "packages": _packages_table(run),
+        "command": study.command(run),
+    }
+
+
+def _figure_table(figure: charts.Figure) -> Table:
+    xs = sorted({x for points in figure.series.values() for x in points})
+    rows = [(str(x), *(prose.figure(points.get(x)) for points in figure.series.values())) for x in xs]
+    return Table(header=("users", *figure.series), rows=tuple(rows))
+
+
+_COLUMNS: dict[str, Callable[[Cell], str]] = {
+    "valid rounds": lambda cell: str(cell.rounds),
+    "requests/s": lambda cell: prose.figure(cell.throughput_rps),
+    "mean ms": lambda cell: prose.figure(cell.metrics["latency_mean_ms"]),
+    "p50 ms": lambda cell: prose.figure(cell.metrics["latency_p50_ms"]),
+    "p95 ms": lambda cell: prose.figure(cell.metrics["latency_p95_ms"]),
+    "p99 ms": lambda cell: prose.figure(cell.metrics["latency_p99_ms"]),
+    "errors": lambda cell: prose.percent(cell.error_rate),
+    "CPU %": lambda cell: prose.figure(cell.cpu_percent),
+    "CPU ms/request": lambda cell: prose.figure(cell.metrics["cpu_ms_per_request"]),
+    "database CPU ms/request": lambda cell: prose.figure(cell.metrics["database_cpu_ms_per_request"]),
+    "mean memory MiB": lambda cell: prose.figure(cell.mean_memory_mb),
+    "peak memory MiB": lambda cell: prose.figure(cell.max_memory_mb),
+}
+
+
+def _level_table(run: Run, cells: Iterable[Cell]) -> Table:
+    rows = [(run.labels[cell.backend], *(of(cell) for of in _COLUMNS.values())) for cell in cells]
+    return Table(header=("backend", *_COLUMNS), rows=tuple(rows))
+
+
+def _parity_table(run: Run) -> Table:
+    """What one request does, a column for each backend."""
+    control = list(dict.fromkeys(word for entry in run.parity for word in entry.control_per_request))
+    rows: list[Row] = [
+        ("data statements", *(str(entry.statements_per_request) for entry in run.parity)),
+        ("rows affected", *(str(entry.rows_per_request) for entry in run.parity)),
+        *((word, *(str(entry.control_per_request.get(word, 0)) for entry in run.parity)) for word in control),
+        ("connections opened", *(f"{entry.connections_per_request:g}" for entry in run.parity)),
+        ("file operations", *(str(entry.file_operations) for entry in run.parity)),
+        ("bytes of the answer", *(str(entry.answer_bytes) for entry in run.parity)),
+        ("equal work", *("NO" if entry.differences else "yes" for entry in run.parity)),
+    ]
+    return Table(header=("one request", *(run.labels.get(e.backend, e.backend) for e in run.parity)), rows=tuple(rows))
+
+
+def _invalid_table(run: Run, summary: Summary) -> Table:
+    rows = [
+        (
+            str(entry.block.index),
+            run.labels.get(entry.block.backend, entry.block.backend),
+            str(entry.block.level),
+            str(entry.block.round),
+            str(entry.block.attempt),
+            "; ".join(entry.reasons),
+            "repeated with success" if entry.repeated else "missing from the results",
+        )
+        for entry in summary.invalid
+    ]
+    return Table(header=("block", "backend", "users", "round", "attempt", "reasons", "outcome"), rows=tuple(rows))
+
+
+def _blocks_table(run: Run) -> Table:
+    frame = blocks_frame(run)
+    cpus = {"generator_cpus": "k6 CPUs", "foreign_cpus": "foreign CPUs", "steal_cpus": "stolen CPUs"}
+    measured = {"throughput_rps": "requests/s", **{name: METRICS[name].label for name in METRICS if "latency" in name}}
+    frame["backend"] = frame["backend"].map(run.labels)
+    frame["state"] = frame["valid"].map({True: "valid", False: "INVALID"})
+    for name in (*cpus, *measured):
+        frame[name] = [prose.NOTHING if value != value else prose.figure(value) for value in frame[name]]
+    shown = ["index", "round", "backend", "level", "attempt", "requests", *measured, *cpus, "state"]
+    named = frame[shown].astype(str).rename(columns={"index": "block", "level": "users"} | measured | cpus)
+    return Table(header=tuple(named.columns), rows=tuple(named.itertuples(index=False, name=None)))
+
+
+def _environment_table(run: Run) -> Table:
+    facts = msgspec.structs.asdict(run.environment) | {
+        "limits": f"{run.limits.cpus:g} CPU, {run.limits.memory_mb} MiB for each backend"
+        + ("" if run.limited else " (NOT IN FORCE)"),
+        "workload": ", ".join(f"{key} {value}" for key, value in run.workload.answer.items()),
+        "profile": f"{run.profile.name}: {run.profile.rounds} x {run.profile.duration_s:g} s at each level",
+        "seed": str(run.seed),
+        "under load": f"{run.load_s:.0f} of {run.wall_s:.0f} s",
+    }
+    rows = [(name.replace("_", " "), str(value) or prose.NOTHING) for name, value in facts.items()]
+    return Table(header=("what", "value"), rows=tuple(rows))
+
+
+def _packages_table(run: Run) -> Table:
+    names = sorted({package for versions in run.packages.values() for package in versions})
+    rows = [(name, *(run.packages.get(b, {}).get(name, prose.NOTHING) for b in run.backends)) for name in names]
+    return Table(header=("package", *run.labels.values()), rows=tuple(rows))

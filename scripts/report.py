@@ -1,0 +1,33 @@
+"""Verb ``report``: run.json -> the report, figures and JSON of the study, beside it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from scripts.history import read_run
+from scripts.model import PipelineError
+from scripts.rendering import write_report
+from scripts.summary import render_terminal, summarize
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Rewrite the report of a results directory from its run.json. Raises PipelineError when there is none."""
+    parser = argparse.ArgumentParser(
+        prog="nox -s report --", description="Write the report of a finished run again, from its run.json."
+    )
+    parser.add_argument(
+        "directory", nargs="?", type=Path, default=Path("results/latest"), help="folder of a run (default: %(default)s)"
+    )
+    directory: Path = parser.parse_args(arguments).directory
+    if not directory.is_dir():
+        raise PipelineError(
+            f"{directory}: no such folder", "Measure first (nox -s bench), or name the folder of a run."
+        )
+    run = read_run(directory / "run.json")
+    report = write_report(run, directory)
+    Console().print(render_terminal(run, summarize(run), report))
+    return 0

@@ -1,0 +1,193 @@
+"""Runs that look like real ones, from a seed. The sizes are those measured on a 2-core machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+
+from scripts.model import (
+    SCHEMA_VERSION,
+    Block,
+    Commit,
+    Environment,
+    Latency,
+    Limits,
+    Load,
+    ParitySummary,
+    Profile,
+    Resources,
+    Run,
+    Violation,
+    Workload,
+)
+
+LABELS = {
+    "fastapi": "FastAPI",
+    "django_wsgi": "Django WSGI",
+    "django_asgi": "Django ASGI",
+    "fast_django_asgi": "fast-django-asgi",
+}
+THROUGHPUT_RPS = {"fastapi": 45.0, "django_wsgi": 18.0, "django_asgi": 10.0, "fast_django_asgi": 50.0}
+LEVELS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+LIMITED_BY_K6 = Violation(rule="generator", detail="k6 used 0.93 CPUs of at most 0.80", passing=True)
+FAILED = Violation(rule="failures", detail="12 of 310 requests failed: status 500 (12)", passing=False)
+
+Place = tuple[str, int, int]
+"""Backend, level, round."""
+
+
+def make_block(
+    backend: str = "fastapi",
+    level: int = 10,
+    round: int = 0,
+    *,
+    index: int = 0,
+    attempt: int = 1,
+    seed: int = 1,
+    duration_s: float = 10.0,
+    violations: tuple[Violation, ...] = (),
+) -> Block:
+    """One block with about the backend's usual throughput; the same arguments give the same block."""
+    rng = random.Random(f"{seed}/{backend}/{level}/{round}/{attempt}")
+    rate = THROUGHPUT_RPS.get(backend, 30.0) * rng.lognormvariate(0, 0.02) * (1 - 0.001 * level)
+    mean_ms = 1000 * level / rate
+    settle_s = max(1.0, mean_ms / 1000)
+    drain_s = mean_ms / 1000
+    requests = round_half(rate * (settle_s + duration_s + drain_s / 2))
+    failed = 12 if FAILED in violations else 0
+    wall_s = settle_s + duration_s + drain_s
+    cpu_s = 0.97 * wall_s
+    return Block(
+        index=index,
+        round=round,
+        backend=backend,
+        level=level,
+        attempt=attempt,
+        started="2026-11-23T12:00:00Z",
+        load=Load(
+            settle_s=settle_s,
+            window_s=duration_s,
+            load_s=wall_s,
+            requests=requests,
+            failed=failed,
+            failures={"status 500": failed} if failed else {},
+            window_requests=rate * duration_s,
+            throughput_rps=rate,
+            concurrency=float(level),
+            latency=Latency(
+                mean_ms=mean_ms,
+                p50_ms=mean_ms * 0.97,
+                p90_ms=mean_ms * 1.15,
+                p95_ms=mean_ms * 1.25,
+                p99_ms=mean_ms * 1.5,
+                max_ms=mean_ms * 2,
+            ),
+        ),
+        resources=Resources(
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            cpu_ms_per_request=1000 * cpu_s / requests,
+            throttled_s=0.1,
+            peak_memory_mb=90 + level / 4,
+            mean_memory_mb=85 + level / 5,
+            database_cpu_s=0.3 * wall_s,
+            database_cpu_ms_per_request=300 * wall_s / requests,
+            generator_cpus=0.93 if LIMITED_BY_K6 in violations else 0.05,
+            steal_cpus=0.0,
+            foreign_cpus=0.01,
+        ),
+        raw=f"raw/{index:03d}-{backend}-{level}.ndjson.gz",
+        violations=violations,
+    )
+
+
+def round_half(value: float) -> int:
+    """``round`` under a name that ``make_block``'s argument does not hide."""
+    return int(value + 0.5)
+
+
+def make_parity(differences: tuple[str, ...] = ()) -> tuple[ParitySummary, ...]:
+    """Equal work for all four; ``differences`` are those of django_asgi, which then does the study's 128 statements."""
+    return tuple(
+        ParitySummary(
+            backend=name,
+            statements_per_request=128 if differences and name == "django_asgi" else 168,
+            rows_per_request=240,
+            control_per_request={"BEGIN": 8, "COMMIT": 8},
+            connections_per_request=1.0 if differences and name == "django_asgi" else 0.0,
+            file_operations=2,
+            answer_bytes=148,
+            differences=differences if name == "django_asgi" else (),
+        )
+        for name in LABELS
+    )
+
+
+def make_run(
+    seed: int = 1,
+    *,
+    levels: tuple[int, ...] = LEVELS,
+    rounds: int = 2,
+    labels: dict[str, str] | None = None,
+    invalid: Collection[Place] = (),
+    repeated: Collection[Place] = (),
+    violation: Violation = LIMITED_BY_K6,
+    differences: tuple[str, ...] = (),
+    subject: str = "Make the four backends do equal work",
+    complete: bool = True,
+) -> Run:
+    """A finished session. Places in ``invalid`` have only an invalid block; those in ``repeated`` an invalid block
+    and then, as attempt 2, a valid one."""
+    labels = labels or LABELS
+    rng = random.Random(seed)
+    blocks: list[Block] = []
+    for number in range(rounds):
+        places = [(backend, level, number) for level in levels for backend in labels]
+        rng.shuffle(places)
+        for place in places:
+            first = (violation,) if place in invalid or place in repeated else ()
+            blocks.append(make_block(*place, index=len(blocks), seed=seed, violations=first))
+            if place in repeated:
+                blocks.append(make_block(*place, index=len(blocks), attempt=2, seed=seed))
+    load_s = sum(block.load.load_s for block in blocks)
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        id=f"20261123-120000-{seed:07x}",
+        started="2026-11-23T12:00:00Z",
+        profile=Profile(name="full", levels=levels, rounds=rounds, duration_s=10.0, warmup_s=5.0, gap_s=0.5),
+        scenario="stepped",
+        seed=seed,
+        commit=Commit(
+            sha=f"{seed:040x}", subject=subject, committed_at="2026-11-23T11:00:00Z", branch="main", dirty=False
+        ),
+        environment=Environment(
+            stack="native",
+            cpu_model="AMD EPYC",
+            cpu_count=2,
+            memory_mb=7900,
+            kernel="6.1.0",
+            os="Debian GNU/Linux 12",
+            virtualization="kvm",
+            runner_image="",
+            cgroup="v1",
+            python="3.11.7",
+            k6="1.1.0",
+            database="MySQL",
+            database_version="9.7.0",
+            durability="memory",
+            backend_cpus="0",
+            database_cpus="1",
+            generator_cpus="1",
+        ),
+        workload=Workload(),
+        limits=Limits(),
+        limited=True,
+        labels=labels,
+        packages={name: {"gunicorn": "27.0.1"} for name in labels} | {"fastapi": {"fastapi": "0.165.0"}},
+        parity=make_parity(differences),
+        blocks=tuple(blocks),
+        wall_s=load_s / 0.9,
+        load_s=load_s,
+        complete=complete,
+        stopped_by="" if complete else "Ctrl-C",
+    )

@@ -1,0 +1,138 @@
+"""Run files: what is written is read back, and what is wrong is named."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scripts.history import decode_run, encode_run, read_run, write_run
+from scripts.model import SCHEMA_VERSION, PipelineError, Run
+from tests.factories import make_run
+
+text = st.text(st.characters(codec="utf-8"))
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Run:
+    run = make_run(draw(st.integers(0, 99)), levels=(10, 50), rounds=1, complete=draw(st.booleans()))
+    block = run.blocks[0]
+    load = msgspec.structs.replace(
+        block.load, throughput_rps=draw(numbers), failures=draw(st.dictionaries(text, st.integers(0, 9))), latency=None
+    )
+    blocks = (msgspec.structs.replace(block, load=load, raw=draw(text)), *run.blocks[1:])
+    commit = msgspec.structs.replace(run.commit, subject=draw(text), branch=draw(text))
+    return msgspec.structs.replace(run, blocks=blocks, commit=commit, labels=draw(st.dictionaries(text, text)))
+
+
+@given(runs())
+def test_what_is_encoded_is_decoded_the_same(run: Run) -> None:
+    assert decode_run(encode_run(run), "x") == run
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(runs())
+def test_what_is_written_is_read_the_same_and_nothing_else_is_left(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "run.json"
+    write_run(run, path)
+    assert read_run(path) == run
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def broken(change: Change) -> bytes:
+    """A good run file with one change made to its JSON."""
+    document = msgspec.json.decode(encode_run(make_run(levels=(10,), rounds=1)))
+    change(document)
+    return msgspec.json.encode(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d["blocks"][1].update(level="ten"), ["$.blocks[1].level", "Expected `int`", "got `str`"]),
+        (lambda d: d["commit"].pop("sha"), ["$.commit", "missing required field `sha`"]),
+        (lambda d: d.update(extra=1), ["unknown field `extra`"]),
+        (lambda d: d.update(scenario="other"), ["$.scenario", "other"]),
+        (lambda d: d["blocks"][0]["load"].update(load_s=None), ["$.blocks[0].load.load_s", "Expected `float`"]),
+        (lambda d: d.pop("schema_version"), ["schema_version"]),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_key_and_what_was_expected(
+    tmp_path: Path, change: Change, words: list[str]
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(broken(change))
+    with pytest.raises(PipelineError) as caught:
+        read_run(path)
+    for word in [str(path), *words]:
+        assert word in caught.value.message
+
+
+def test_a_newer_file_is_recognised_even_when_its_keys_are_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(broken(lambda d: d.update(schema_version=SCHEMA_VERSION + 1, novelty=True)))
+    with pytest.raises(PipelineError, match="made by a newer version") as caught:
+        read_run(path)
+    assert "Update" in caught.value.hint
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b'{"schema_version": 1, "id": "\xff"}', b"null"])
+def test_what_is_not_a_run_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(data)
+    with pytest.raises(PipelineError, match=r"run\.json: not a valid run"):
+        read_run(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="No such file") as caught:
+        read_run(tmp_path / "run.json")
+    assert "nox -s bench" in caught.value.hint
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_run_that_would_not_read_back_is_not_written(tmp_path: Path, number: float) -> None:
+    path = tmp_path / "run.json"
+    write_run(make_run(levels=(10,)), path)
+    before = path.read_bytes()
+    with pytest.raises(PipelineError, match="wall_s"):
+        write_run(msgspec.structs.replace(make_run(), wall_s=number), path)
+    resources = msgspec.structs.replace(make_run().blocks[0].resources, cpu_ms_per_request=number)
+    block = msgspec.structs.replace(make_run().blocks[0], resources=resources)
+    with pytest.raises(PipelineError, match="NaN"):
+        write_run(msgspec.structs.replace(make_run(), blocks=(block,)), path)
+    assert path.read_bytes() == before
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(PipelineError, match="not Unicode"):
+        encode_run(make_run(subject="\udcff"))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.json"
+    write_run(make_run(levels=(10,)), path)
+    before = path.read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scripts.history.os.fsync", full)
+    with pytest.raises(PipelineError, match="No space left"):
+        write_run(make_run(2), path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="absent"):
+        write_run(make_run(levels=(10,)), tmp_path / "absent" / "run.json")

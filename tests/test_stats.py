@@ -1,0 +1,144 @@
+"""Properties of the intervals, and their coverage on data whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.stats import FEW_ROUNDS, Ratio, log_ratio_interval
+
+positive = st.floats(min_value=1e-3, max_value=1e6)
+values = st.dictionaries(
+    st.integers(1, 5), st.dictionaries(st.integers(0, 8), positive, min_size=1, max_size=9), min_size=1, max_size=5
+)
+
+
+Values = dict[int, dict[int, float]]
+
+
+def estimate(first: Values, second: Values, level: int, confidence: float = 0.95) -> Ratio:
+    found = log_ratio_interval(first, second, level, confidence)
+    assert found is not None
+    return found
+
+
+def bounds(found: Ratio) -> tuple[float, float]:
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high
+
+
+def simulate(
+    rng: np.random.Generator, levels: int, rounds: int, ratio: float, spread: float = 0.03
+) -> tuple[Values, Values]:
+    """Two backends whose true ratio is known; each round has a disturbance that both share."""
+    first: Values = {}
+    second: Values = {}
+    for level in range(levels):
+        shared = rng.normal(0, 0.2, rounds)
+        noise = rng.normal(0, spread, (2, rounds))
+        second[level] = dict(enumerate(np.exp(3 + shared + noise[1]).tolist()))
+        first[level] = dict(enumerate((ratio * np.exp(3 + shared + noise[0])).tolist()))
+    return first, second
+
+
+@pytest.mark.parametrize(
+    ("levels", "rounds", "confidence"), [(10, 2, 0.95), (3, 3, 0.95), (1, 3, 0.9), (2, FEW_ROUNDS, 0.95)]
+)
+def test_interval_covers_the_true_ratio_as_often_as_it_says(levels: int, rounds: int, confidence: float) -> None:
+    rng = np.random.default_rng(20261123)
+    trials = 1000
+    covered = 0
+    for _ in range(trials):
+        first, second = simulate(rng, levels, rounds, ratio=2.5)
+        low, high = bounds(estimate(first, second, 0, confidence))
+        covered += low <= 2.5 <= high
+    # Four standard errors of a proportion: about 0.03 at 95% and 1,000 trials.
+    allowed = 4 * math.sqrt(confidence * (1 - confidence) / trials)
+    assert covered / trials == pytest.approx(confidence, abs=allowed)
+
+
+def test_two_rounds_of_ten_levels_have_ten_degrees_of_freedom() -> None:
+    first, second = simulate(np.random.default_rng(1), levels=10, rounds=2, ratio=2)
+    assert estimate(first, second, 0).degrees == 10
+
+
+def test_many_rounds_use_their_own_spread() -> None:
+    first, second = simulate(np.random.default_rng(1), levels=3, rounds=FEW_ROUNDS, ratio=2)
+    first[2] = {key: value * 10 ** (key % 3) for key, value in first[2].items()}
+    assert log_ratio_interval(first, second, 0) == log_ratio_interval({0: first[0]}, {0: second[0]}, 0)
+
+
+def test_known_example_by_hand() -> None:
+    """d = (log 2, log 8): mean log 4, s = log(4)/sqrt(2), so s/sqrt(2) = log 2, and t(0.975, 1) = 12.7062."""
+    found = estimate({10: {0: 2.0, 1: 8.0}}, {10: {0: 1.0, 1: 1.0}}, 10)
+    assert found.ratio == pytest.approx(4)
+    low, high = bounds(found)
+    assert math.log(high / found.ratio) == pytest.approx(12.7062 * math.log(2), rel=1e-5)
+    assert math.log(found.ratio / low) == pytest.approx(12.7062 * math.log(2), rel=1e-5)
+    assert found.separated is False
+
+
+def test_one_round_has_a_ratio_and_no_interval() -> None:
+    found = estimate({10: {0: 6.0}, 20: {0: 8.0}}, {10: {0: 2.0}, 20: {0: 2.0}}, 10)
+    assert found.ratio == pytest.approx(3)
+    assert (found.low, found.high) == (None, None)
+    assert (found.pairs, found.degrees, found.separated) == (1, 0, None)
+
+
+def test_level_that_lost_a_round_borrows_the_spread_of_the_others_and_is_wider() -> None:
+    first, second = simulate(np.random.default_rng(7), levels=5, rounds=2, ratio=2)
+    whole = estimate(first, second, 0)
+    del first[0][1]
+    lost = estimate(first, second, 0)
+    assert (lost.pairs, lost.degrees) == (1, 4)
+    assert bounds(lost)[1] / bounds(lost)[0] > bounds(whole)[1] / bounds(whole)[0]
+
+
+def test_only_rounds_that_both_have_are_paired() -> None:
+    first = {10: {0: 2.0, 1: 4.0, 2: 99.0}}
+    second = {10: {0: 1.0, 1: 2.0, 3: 50.0}}
+    assert estimate(first, second, 10).pairs == 2
+    assert log_ratio_interval({10: {0: 2.0}}, {10: {1: 2.0}}, 10) is None
+    assert log_ratio_interval({10: {0: 2.0}}, {20: {0: 2.0}}, 10) is None
+
+
+@given(values, values, st.integers(1, 5))
+def test_swapping_the_backends_gives_the_reciprocal(first: Values, second: Values, level: int) -> None:
+    there = log_ratio_interval(first, second, level)
+    back = log_ratio_interval(second, first, level)
+    assert (there is None) == (back is None)
+    if there is None or back is None:
+        return
+    assert there.ratio == pytest.approx(1 / back.ratio)
+    assert (there.low is None) == (back.low is None)
+    if there.low is not None and there.low > 0 and there.high != math.inf:
+        assert math.log(there.low) == pytest.approx(-math.log(bounds(back)[1]), abs=1e-6, rel=1e-6)
+
+
+@given(values, values, st.integers(1, 5), st.floats(0.01, 100))
+def test_a_change_of_unit_changes_nothing(first: Values, second: Values, level: int, scale: float) -> None:
+    def scaled(by_level: Values) -> Values:
+        return {key: {r: value * scale for r, value in rounds.items()} for key, rounds in by_level.items()}
+
+    plain = log_ratio_interval(first, second, level)
+    other = log_ratio_interval(scaled(first), scaled(second), level)
+    assert (plain is None) == (other is None)
+    if plain is None or other is None:
+        return
+    assert other.ratio == pytest.approx(plain.ratio)
+    assert (other.pairs, other.degrees) == (plain.pairs, plain.degrees)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+def test_values_without_a_ratio_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        log_ratio_interval({10: {0: value}}, {10: {0: 1.0}}, 10)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0])
+def test_impossible_confidence_is_refused(confidence: float) -> None:
+    with pytest.raises(ValueError, match="confidence"):
+        log_ratio_interval({10: {0: 1.0}}, {10: {0: 1.0}}, 10, confidence)

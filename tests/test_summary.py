@@ -1,0 +1,164 @@
+"""From blocks to winners: what counts, what does not, and how it is said."""
+
+import io
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from scripts import prose
+from scripts.model import METRICS, Run
+from scripts.summary import blocks_frame, render_terminal, summarize
+from tests.factories import FAILED, LABELS, make_block, make_run
+
+ESCAPE = "\x1b"
+
+
+def terminal(run: Run, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(render_terminal(run, summarize(run), Path("results/x/report.html")))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_winner_and_ratios_at_each_level() -> None:
+    run = make_run()
+    summary = summarize(run)
+    assert [level.winner for level in summary.levels] == ["fast_django_asgi"] * 10
+    for level in summary.levels:
+        cells = {cell.backend: cell for cell in level.cells}
+        assert cells["fast_django_asgi"].ratio is None
+        slow, fast = cells["django_wsgi"].ratio, cells["fast_django_asgi"].throughput_rps
+        assert slow is not None
+        assert fast is not None
+        assert slow.ratio == pytest.approx(fast / (cells["django_wsgi"].throughput_rps or math.nan))
+        assert slow.low is not None
+        assert slow.high is not None
+        assert slow.low < slow.ratio < slow.high
+        assert slow.degrees == 10
+
+
+def test_ratio_to_a_reference_backend() -> None:
+    cells = {cell.backend: cell for cell in summarize(make_run(), reference="fastapi").levels[0].cells}
+    assert cells["fastapi"].ratio is None
+    fast = cells["fast_django_asgi"].ratio
+    assert fast is not None
+    assert fast.ratio < 1
+
+
+def test_sums_and_means_over_rounds() -> None:
+    run = make_run(levels=(10,), rounds=2)
+    blocks = run.select("fastapi", 10)
+    cell = summarize(run).levels[0].cells[0]
+    assert cell.requests == sum(block.load.requests for block in blocks)
+    assert cell.duration_s == pytest.approx(sum(block.load.load_s for block in blocks))
+    assert cell.cpu_percent == pytest.approx(97)
+    assert cell.error_rate == 0
+    assert cell.rounds == 2
+    for name, metric in METRICS.items():
+        assert cell.metrics[name] == metric.mean(blocks)
+
+
+def test_a_level_without_a_valid_block_has_no_number() -> None:
+    run = make_run(levels=(10, 20), invalid=[("fastapi", 10, 0), ("fastapi", 10, 1)])
+    cell = summarize(run).levels[0].cells[0]
+    numbers = [
+        *(cell.duration_s, cell.requests, cell.failed, cell.error_rate, cell.cpu_percent),
+        *(cell.mean_memory_mb, cell.max_memory_mb, cell.ratio, *cell.metrics.values()),
+    ]
+    assert numbers == [None] * len(numbers)
+    assert cell.rounds == 0
+    assert cell.reasons == ("generator: k6 used 0.93 CPUs of at most 0.80",)
+
+
+def test_an_invalid_winner_does_not_win() -> None:
+    run = make_run(levels=(10,), rounds=1, invalid=[("fast_django_asgi", 10, 0)])
+    assert summarize(run).levels[0].winner == "fastapi"
+
+
+def test_a_session_without_a_valid_block_has_no_winner() -> None:
+    run = make_run(levels=(10,), rounds=1, invalid=[(name, 10, 0) for name in LABELS])
+    summary = summarize(run)
+    assert summary.levels[0].winner is None
+    assert prose.headline(run, summary) == "No block is valid: there is no result."
+    assert "INVALID" in terminal(run)
+
+
+def test_repeated_blocks_are_counted_apart_from_lost_ones() -> None:
+    summary = summarize(make_run(levels=(10, 20), invalid=[("fastapi", 10, 0)], repeated=[("django_asgi", 20, 1)]))
+    assert [(entry.block.backend, entry.repeated) for entry in summary.invalid if entry.repeated] == [
+        ("django_asgi", True)
+    ]
+    assert [entry.block.backend for entry in summary.lost] == ["fastapi"]
+    asgi = summary.levels[1].cells[2]
+    assert (asgi.rounds, asgi.reasons) == (2, ())
+
+
+def test_the_baseline_arm_is_not_mixed_in() -> None:
+    run = make_run(levels=(10,))
+    slow = msgspec.structs.replace(make_block("fastapi", 10, 0, seed=99), arm="baseline")
+    both = msgspec.structs.replace(run, blocks=(*run.blocks, slow))
+    assert summarize(both) == summarize(run)
+
+
+def test_a_lead_within_noise_is_said() -> None:
+    run = make_run(levels=(10,), labels={"a": "Alpha", "b": "Beta"})
+    summary = summarize(run)
+    level = summary.levels[0]
+    assert level.rivals
+    assert "within noise of" in prose.outcome(run, level)
+    assert "within noise" in terminal(run)
+    assert "within noise at 10 users" in " ".join(prose.leads(run, summary))
+
+
+def test_frame_has_a_row_a_block_and_no_numbers_of_invalid_ones() -> None:
+    run = make_run(levels=(10,), repeated=[("fastapi", 10, 1)])
+    frame = blocks_frame(run)
+    assert len(frame) == len(run.blocks) == 9
+    assert frame.loc[~frame["valid"], list(METRICS)].isna().all().all()
+    assert frame.loc[frame["valid"], list(METRICS)].notna().all().all()
+    assert frame.loc[~frame["valid"], "reasons"].tolist() == ["generator: k6 used 0.93 CPUs of at most 0.80"]
+    empty = blocks_frame(msgspec.structs.replace(run, blocks=()))
+    assert list(empty.columns) == list(frame.columns)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_terminal_fits_and_says_the_winner_in_words(width: int) -> None:
+    text = terminal(make_run(levels=(10, 20)), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert text.count("WINNER") == 2
+    assert ESCAPE not in text
+    assert "…" not in text
+    assert "95% interval" in text
+    assert "Report: results/x/report.html" in text
+
+
+def test_terminal_names_invalid_blocks_with_their_reason() -> None:
+    text = terminal(make_run(levels=(10,), rounds=1, invalid=[("fastapi", 10, 0)], violation=FAILED))
+    assert "INVALID [1]" in text
+    assert "[1] INVALID: failures: 12 of 310 requests failed: status 500 (12)" in text
+
+
+def test_one_round_says_that_there_is_no_interval() -> None:
+    text = terminal(make_run(levels=(5, 20), rounds=1))
+    assert "1 round: no interval" in text
+    assert "95%" not in text
+
+
+def test_unequal_work_and_interruption_come_first() -> None:
+    run = make_run(levels=(10,), differences=("django_asgi: 128 statements, not 168",), complete=False)
+    limited = msgspec.structs.replace(run, limited=False, parity=())
+    assert [r.kind for r in prose.remarks(run, summarize(run))][:2] == ["bad", "bad"]
+    assert "Unequal work" in prose.headline(run, summarize(run))
+    text = terminal(limited)
+    for words in ("Parity was not checked", "No limits were in force", "interrupted (Ctrl-C)"):
+        assert words in text
+
+
+def test_hostile_labels_and_details_are_only_text() -> None:
+    run = make_run(levels=(10,), labels={"a": "[red]Alpha[/red]\x1b[2J", "b": "Beta"})
+    text = terminal(run)
+    assert "[red]Alpha[/red]" in text
+    assert ESCAPE not in text
