@@ -58,19 +58,19 @@ class SessionProgress:
     def warming(self, backend: str) -> None:
         self._tell(f"warming up {self._labels[backend]}")
 
-    def measuring(self, planned: Planned, attempt: int, remaining_s: float) -> None:
+    def measuring(self, planned: Planned, attempt: int, finished: int, remaining_s: float) -> None:
         again = f", attempt {attempt}" if attempt > 1 else ""
         left = f"about {max(remaining_s, 0) / 60:.1f} min left"
-        self._bar.update(self._task, completed=planned.index - 1, left=left)
+        self._bar.update(self._task, completed=finished, left=left)
         text = f"{self._labels[planned.backend]}, {planned.level} users, round {planned.round}{again}"
         if self._live is None:
-            self._console.print(f"[{planned.index}/{self._total}] {text} ({left})", highlight=False, markup=False)
+            self._console.print(f"[{finished + 1}/{self._total}] {text} ({left})", highlight=False, markup=False)
         else:
             self._tell(text)
 
-    def measured(self, block: Block) -> None:
+    def measured(self, block: Block, finished: int) -> None:
         self._latest[block.backend, block.level] = block
-        self._bar.update(self._task, completed=block.index)
+        self._bar.update(self._task, completed=finished)
         if self._live is None:
             self._console.print(f"        {describe(block)}", highlight=False, markup=False)
         else:

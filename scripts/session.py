@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import shutil
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -39,7 +41,7 @@ SETTLE_LATENCIES = 1.2
 """The window opens when every user has had time for this many requests at the rate seen before."""
 K6_GRACE_S = 15.0
 DISK_NEEDED_MB = 64
-REPEAT_PAUSE_S = 1.0
+REPEAT_PAUSE_S = 5.0
 
 
 class Planned(Struct):
@@ -56,9 +58,9 @@ class Progress(Protocol):
 
     def warming(self, backend: str) -> None: ...
 
-    def measuring(self, planned: Planned, attempt: int, remaining_s: float) -> None: ...
+    def measuring(self, planned: Planned, attempt: int, finished: int, remaining_s: float) -> None: ...
 
-    def measured(self, block: Block) -> None: ...
+    def measured(self, block: Block, finished: int) -> None: ...
 
 
 def schedule(profile: Profile, backends: Sequence[str], seed: int) -> list[Planned]:
@@ -99,6 +101,7 @@ class Session:
         self._instances: dict[str, Instance] = {i.backend.name: i for i in stack.instances}
         self._rate_rps: dict[str, float] = {}
         self._blocks: list[Block] = []
+        self._finished: set[int] = set()
         self._began = time.monotonic()
         self._plan = schedule(profile, list(self._instances), seed)
         self._run = Run(
@@ -128,9 +131,8 @@ class Session:
         try:
             for name in self._instances:
                 self._warm_up(name)
-            for planned in self._plan:
-                self._measure_planned(planned)
-                time.sleep(self._profile.gap_s)
+            for _, planned in itertools.groupby(self._plan, key=lambda planned: planned.round):
+                self._measure_round(planned)
         except KeyboardInterrupt:
             return self._record(complete=False, stopped_by="interrupted")
         except PipelineError as error:
@@ -162,22 +164,27 @@ class Session:
         raw.unlink()
         self._rate_rps[name] = result.load.requests / max(result.load.load_s, 0.1)
 
-    def _measure_planned(self, planned: Planned) -> None:
-        """Measure one block, and again while it is invalid for reasons that may pass."""
-        for attempt in range(1, self._config.validity.max_attempts + 1):
-            self._progress.measuring(planned, attempt, self._remaining_s(planned))
+    def _measure_round(self, round_: Iterable[Planned]) -> None:
+        """Measure the blocks of a round; one that is invalid for reasons that may pass is put off to its end."""
+        queue = deque((planned, 1) for planned in round_)
+        while queue:
+            planned, attempt = queue.popleft()
+            self._progress.measuring(planned, attempt, len(self._finished), self._remaining_s())
             block = self._measure(planned, attempt)
             self._blocks.append(block)
-            self._progress.measured(block)
+            may_pass = bool(block.violations) and all(violation.passing for violation in block.violations)
+            if may_pass and attempt < self._config.validity.max_attempts:
+                queue.append((planned, attempt + 1))
+            else:
+                self._finished.add(planned.index)
+            self._progress.measured(block, len(self._finished))
             self._record(complete=False, stopped_by="unfinished")
-            if block.valid or not all(violation.passing for violation in block.violations):
-                return
-            time.sleep(REPEAT_PAUSE_S)
+            time.sleep(REPEAT_PAUSE_S if may_pass and len(queue) == 1 else self._profile.gap_s)
 
-    def _remaining_s(self, planned: Planned) -> float:
-        """About how long the blocks from this one on will take."""
+    def _remaining_s(self) -> float:
+        """About how long the blocks that are not finished will take."""
         profile = self._profile
-        ahead = self._plan[planned.index - 1 :]
+        ahead = [planned for planned in self._plan if planned.index not in self._finished]
         edges = sum(self._settle_s(p) + p.level / self._rate_rps[p.backend] for p in ahead)
         return edges + len(ahead) * (profile.duration_s + profile.gap_s + 0.7)
 
