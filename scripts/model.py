@@ -187,9 +187,8 @@ class Statement(Struct):
 class Trace(Struct):
     """What one backend did for one warm io-intensive request, seen from the database server and the file system.
 
-    ``statements``: all of them in the order in which they began; ``overlapping`` data statements began before the
-    earlier ones had ended. ``isolation``: the levels of the request's transactions. ``rows_left``: rows that each table
-    has gained.
+    ``statements``: all of them in the order in which they began. ``isolation``: the levels of the request's
+    transactions. ``rows_left``: rows that each table has gained.
     ``connections_per_request``: connections opened by warm requests, sequential and concurrent, divided by them.
     ``files``: for each file in order of creation, its events (``create open modify close_write open access ...``), with
     ``file_bytes`` and the shape of what was written (``documents``) of another request. ``overlapping_files`` of them
@@ -201,7 +200,6 @@ class Trace(Struct):
 
     backend: str
     statements: tuple[Statement, ...]
-    overlapping: int
     isolation: tuple[str, ...]
     rows_left: dict[str, int]
     connections_per_request: float
