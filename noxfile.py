@@ -1,0 +1,118 @@
+"""How things run. Workflows say when, this file says how, ``scripts/`` says what, all under one name.
+
+``nox -l`` lists the sessions. Arguments after ``--`` go to the step: ``nox -s bench -- --help``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+# Sessions share two environments, which nox cannot do by itself: one for the steps, one for the checks.
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "workflows", "tests"]
+
+ROOT = Path(__file__).parent
+INTERRUPT_S = 60.0  # a step that is interrupted stops what it started before it ends
+
+
+def environment(session: nox.Session, lock: str) -> str:
+    """The Python of an environment with exactly what the lock says; found again while the lock is the same."""
+    folder = ROOT / ".nox" / Path(lock).stem
+    python, made_from = folder / "bin" / "python", folder / lock
+    text = (ROOT / lock).read_text()
+    if not made_from.exists() or made_from.read_text() != text:
+        session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+        session.run("uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), lock)
+        made_from.write_text(text)
+    return str(python)
+
+
+def step(session: nox.Session) -> None:
+    """Run the step that has the session's name, with the session's arguments."""
+    python = environment(session, "requirements.txt")
+    session.run(
+        python, "-m", "scripts", session.name, *session.posargs,
+        interrupt_timeout=INTERRUPT_S, terminate_timeout=INTERRUPT_S,
+    )  # fmt: skip
+
+
+def check(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the development environment."""
+    python = environment(session, "requirements-dev.txt")
+    session.run(str(Path(python).with_name(program)), *arguments, interrupt_timeout=INTERRUPT_S)
+
+
+@nox.session
+def up(session: nox.Session) -> None:
+    """Start the stack, print its addresses, keep it running until Ctrl-C."""
+    step(session)
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """Prove that the backends do equal work, or name the difference."""
+    step(session)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the backends under load and write results/<run id>/ (-- --help explains)."""
+    step(session)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Write the report of a run again from its run.json."""
+    step(session)
+
+
+@nox.session
+def record(session: nox.Session) -> None:
+    """Keep a run's record under history/."""
+    step(session)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
+    check(session, "python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style with ruff (-- --fix mends what it can)."""
+    check(session, "ruff", "check", *session.posargs, ".")
+    check(session, "ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    check(session, "mypy", *session.posargs)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the shell scripts (and, once there are some, the workflows)."""
+    check(session, "shellcheck", "start_benchmark.sh", ".ci/run")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Lock the dependencies of scripts/ and of the tests with hashes (-- --upgrade for the newest)."""
+    options = [
+        *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header"),
+        *("--no-emit-index-url", "--quiet", *session.posargs),
+    ]
+    compile_ = ("uv", "pip", "compile", *options)
+    session.run(*compile_, "--group", "nox", "-o", "requirements-nox.txt")
+    session.run(*compile_, "pyproject.toml", "-o", "requirements.txt")
+    session.run(
+        *compile_, "pyproject.toml", "--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt",
+    )  # fmt: skip
+    for app in sorted(ROOT.glob("apps/*/requirements.in")):
+        session.run(*compile_, str(app), "-o", str(app.with_suffix(".txt")))

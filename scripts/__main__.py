@@ -1,0 +1,60 @@
+"""The steps, in pipeline order. ``python -m scripts`` lists them, ``python -m scripts STEP --help`` explains one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from scripts.model import PipelineError
+
+STEPS = {
+    "up": "start the stack, print its addresses, keep it running until Ctrl-C",
+    "parity": "prove that the backends do equal work, or name the difference",
+    "bench": "stack and profile -> results/<run id>/ with raw data, run.json and the report",
+    "report": "run.json -> the report, figures and JSON of the study",
+    "record": "run.json -> history/",
+}
+
+
+def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
+    """Dispatch to a step; the one place that catches `PipelineError`."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: python -m scripts STEP [--help]\n\n{__doc__}\n")
+        print("\n".join(f"  {name:10} {what}" for name, what in STEPS.items()))
+        return 0
+    step, *rest = arguments
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    if step not in STEPS:
+        errors.print(f"unknown step {step!r}: the steps are {', '.join(STEPS)}", style="red")
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        return int(importlib.import_module(f"scripts.{step}").main(rest))
+    except PipelineError as error:
+        errors.print(f"{step}: {error.message}", style="red")
+        if error.hint:
+            errors.print(f"what to do: {error.hint}")
+        return 1
+    except KeyboardInterrupt:
+        errors.print(f"{step}: interrupted; everything it had started is stopped")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM and SIGHUP end a step as Ctrl-C does: cleanly, with what is finished kept."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

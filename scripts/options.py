@@ -1,0 +1,96 @@
+"""Command-line options that several steps take, and how they change the configuration."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from scripts import config
+from scripts.model import Config, PipelineError, Profile
+
+_Number = TypeVar("_Number", int, float)
+
+
+def add_stack(parser: argparse.ArgumentParser) -> None:
+    """Options about what is started."""
+    group = parser.add_argument_group("stack")
+    group.add_argument("--backends", metavar="NAMES", help="only these, separated by commas (default: all)")
+    group.add_argument(
+        "--apps",
+        type=Path,
+        default=config.ROOT / "apps",
+        metavar="FOLDER",
+        help="take the backends from here, e.g. from another checkout (default: apps)",
+    )
+    group.add_argument("--database", choices=("mysql", "mariadb"), help="database engine (default: bench.toml)")
+    group.add_argument(
+        "--durability",
+        choices=("memory", "disk"),
+        help="where the database keeps its data: in memory, so that backends are compared and not the disk, or on disk "
+        "with every commit flushed, as in the study (default: bench.toml)",
+    )
+    group.add_argument(
+        "--allow-unlimited",
+        action="store_true",
+        help="go on where no CPU and memory limit can be set; the run says so",
+    )
+
+
+def add_session(parser: argparse.ArgumentParser) -> None:
+    """Options about what is measured."""
+    group = parser.add_argument_group("session")
+    group.add_argument("--levels", metavar="USERS", help="levels instead of the profile's, e.g. 10,50,100")
+    group.add_argument("--rounds", type=int, metavar="N", help="rounds instead of the profile's")
+    group.add_argument("--duration", type=float, metavar="SECONDS", help="measured seconds of a block")
+    group.add_argument("--seed", type=int, help="seed of the order of blocks (default: drawn, and recorded)")
+    group.add_argument("--output", type=Path, default=Path("results"), help="folder for results (default: results)")
+    group.add_argument(
+        "--allow-unequal", action="store_true", help="measure even when parity fails; the run and its report say so"
+    )
+
+
+def apply(args: argparse.Namespace, settings: Config) -> Config:
+    """The configuration with the options of `add_stack` in it."""
+    database = settings.database
+    if args.database:
+        database = msgspec.structs.replace(database, engine=args.database)
+    if args.durability:
+        database = msgspec.structs.replace(database, durability=args.durability)
+    backends = settings.backends
+    if args.backends:
+        names = list(dict.fromkeys(args.backends.split(",")))
+        backends = tuple(config.find(settings.backends, name, "backend") for name in names)
+    return msgspec.structs.replace(settings, database=database, backends=backends)
+
+
+def profile(args: argparse.Namespace, settings: Config) -> Profile:
+    """The named profile with the options of `add_session` in it."""
+    chosen = config.find(settings.profiles, args.profile, "profile")
+    if args.levels:
+        chosen = msgspec.structs.replace(chosen, levels=_levels(args.levels))
+    if args.rounds is not None:
+        chosen = msgspec.structs.replace(chosen, rounds=_at_least_one(args.rounds, "--rounds"))
+    if args.duration is not None:
+        chosen = msgspec.structs.replace(chosen, duration_s=_at_least_one(args.duration, "--duration"))
+    return chosen
+
+
+def _levels(text: str) -> tuple[int, ...]:
+    try:
+        levels = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        levels = ()
+    if not levels or min(levels) < 1:
+        raise PipelineError(
+            f"--levels {text}: not numbers of users", "separate them by commas, e.g. --levels 10,50,100"
+        )
+    return levels
+
+
+def _at_least_one(value: _Number, option: str) -> _Number:
+    if value < 1:
+        raise PipelineError(f"{option} {value}: must be at least 1", f"give {option} a larger number")
+    return value

@@ -1,0 +1,55 @@
+"""Verb ``up``: start the stack, print its addresses, keep it running until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from scripts import config, options
+from scripts.stack import Stack, check_alive
+from scripts.stack.native import NativeStack
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0 after Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="nox -s up --",
+        description="Start the database and the backends, each under its limits, and keep them running until Ctrl-C, "
+        "for a client of your own. All run at once: to compare them, load one at a time.",
+    )
+    options.add_stack(parser)
+    args = parser.parse_args(arguments)
+    settings = options.apply(args, config.load())
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="bench-logs-") as logs:
+        stack = NativeStack(settings, Path(logs), console.print, apps=args.apps, allow_unlimited=args.allow_unlimited)
+        with stack:
+            for instance in stack.instances:
+                instance.thaw()
+            console.print(_addresses(stack), highlight=False)
+            console.print("Ctrl-C stops everything.")
+            try:
+                while True:
+                    time.sleep(1)
+                    check_alive(stack)
+            except KeyboardInterrupt:
+                console.print("stopping")
+    return 0
+
+
+def _addresses(stack: Stack) -> str:
+    lines = []
+    for instance in stack.instances:
+        backend, url = instance.backend, instance.url
+        lines += [
+            f"{backend.label}",
+            f"  POST {url}{backend.io_intensive}",
+            f"  POST {url}{backend.reset}",
+            *(f"  GET  {url}{path}" for path in (backend.health, *backend.lists)),
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""The main job for real: a short session end to end, and every fault that can meet it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import history
+from scripts.config import ROOT
+
+pytestmark = pytest.mark.stack
+
+TINY = ("smoke", "--backends", "fastapi", "--levels", "2", "--duration", "1")
+LONG = ("smoke", "--backends", "fastapi", "--levels", "2,3,4", "--duration", "4")
+
+
+class Bench:
+    """A running ``python -m scripts bench``, its output gathered line by line."""
+
+    def __init__(self, *arguments: str, step: str = "bench") -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scripts", step, *arguments],
+            cwd=ROOT,
+            env=os.environ | {"COLUMNS": "300"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            self.lines.extend(iter(stream.readline, ""))
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for(self, words: str) -> None:
+        deadline = time.monotonic() + 300  # the first set-up may be part of it
+        while words not in self.text:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.05)
+
+    def end(self) -> int:
+        code = self.process.wait(300)
+        self._reader.join(10)
+        return code
+
+    def children(self, word: str) -> list[int]:
+        """Processes of this session whose command line contains ``word``."""
+        return [pid for pid in session_processes(self.process.pid) if word in command_line(pid)]
+
+    def assert_nothing_left(self) -> None:
+        assert session_processes(self.process.pid) == []
+        assert not list(Path("/dev/shm").glob(f"bench-{self.process.pid}-*"))
+        assert not [p for p in Path("/sys/fs/cgroup").glob(f"*/**/bench-{self.process.pid}") if p.is_dir()]
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def session_processes(pid: int) -> list[int]:
+    """Living processes that have the session's folder in their command line or environment."""
+    mark = f"/dev/shm/bench-{pid}-".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
+                found.append(int(path.name))
+    return found
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    started: list[Bench] = []
+
+    def start(*arguments: str, step: str = "bench") -> Bench:
+        started.append(Bench(*arguments, step=step))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.send_signal(signal.SIGTERM)
+        each.end()
+        each.assert_nothing_left()
+
+
+def test_a_session_end_to_end(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    running = bench("smoke", "--levels", "4", "--duration", "2", "--seed", "7", "--output", str(tmp_path))
+    assert running.end() == 0, running.text
+    latest = tmp_path / "latest"
+    assert latest.is_symlink()
+    run = history.read_run(latest / "run.json")
+    assert run.complete
+    assert run.seed == 7
+    assert run.limited
+    assert run.environment.database == "mysql"
+    assert latest.resolve().name == run.id
+    assert [summary.statements_per_request for summary in run.parity] == [168] * 4
+    assert all(not summary.differences for summary in run.parity)
+    assert {b.backend for b in run.blocks} == {"fastapi", "django_wsgi", "django_asgi", "fast_django_asgi"}
+    for block in run.blocks:
+        assert block.load.failed == 0
+        assert (latest / block.raw).read_bytes()[:2] == b"\x1f\x8b"
+        assert block.resources.cpu_s / block.resources.wall_s < 1.05, "one CPU is the limit"
+    study = json.loads((latest / "incremental_benchmark_results.json").read_text())
+    assert {row["framework"] for row in study} == {"fastapi", "django_wsgi", "django_asgi", "fast_django_asgi"}
+    for name in ("throughput", "error_rate", "cpu_usage", "duration", "total_requests"):
+        for ending in ("svg", "png"):
+            assert (latest / f"{name}_vs_concurrency.{ending}").stat().st_size > 1000
+    for name in ("report.html", "incremental_benchmark_report.md", "parity.json", "logs/database.log"):
+        assert (latest / name).exists(), name
+    assert not list(tmp_path.glob("*.partial"))
+
+    # what was measured can be recorded once, and its report made again
+    for code, words in ((0, "recorded"), (1, "already recorded")):
+        again = bench(str(latest), "--history", str(tmp_path / "history"), step="record")
+        assert again.end() == code
+        assert words in again.text
+    (latest / "report.html").unlink()
+    assert bench(str(latest), step="report").end() == 0
+    assert (latest / "report.html").exists()
+
+
+def test_statements_are_not_traced_while_measuring(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    import pymysql
+
+    running = bench(*LONG, "--output", str(tmp_path))
+    running.wait_for("[2/3]")
+    where = next(Path("/dev/shm").glob(f"bench-{running.process.pid}-*/*/server.sock"))
+    with pymysql.connect(unix_socket=str(where), user="root") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM performance_schema.setup_instruments "
+            "WHERE name LIKE 'statement/%' AND enabled = 'YES' AND name NOT LIKE '%abstract%'"
+        )
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT COUNT(*) FROM performance_schema.setup_consumers WHERE enabled = 'YES'")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT @@general_log")
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("qiuck",), ("unknown profile 'qiuck'", "did you mean 'quick'")),
+        (("smoke", "--backends", "flask"), ("unknown backend 'flask'", "django_wsgi")),
+        (("smoke", "--levels", "ten"), ("--levels ten", "separate them by commas")),
+        (("smoke", "--rounds", "0"), ("--rounds 0: must be at least 1",)),
+        (("smoke", "--output", "/proc/nowhere"), ("/proc/nowhere", "choose a folder with --output")),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    bench: Callable[..., Bench], arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    running = bench(*arguments)
+    assert running.end() == 1
+    for word in words:
+        assert word in running.text
+
+
+def test_a_busy_port(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 18000)):
+        running = bench(*TINY, "--output", str(tmp_path))
+        assert running.end() == 1
+    assert "port 18000 of backend fastapi is in use" in running.text
+    assert "ss -ltnp" in running.text
+
+
+def test_a_backend_that_does_not_start(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    apps = tmp_path / "apps"
+    shutil.copytree(ROOT / "apps", apps)
+    (apps / "fastapi" / "gunicorn.conf.py").write_text("raise RuntimeError('broken on purpose')\n")
+    running = bench(*TINY, "--apps", str(apps), "--output", str(tmp_path / "results"))
+    assert running.end() == 1
+    assert "backend fastapi stopped while starting" in running.text
+    assert "broken on purpose" in running.text
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("gunicorn", "backend fastapi has stopped"), ("--datadir", "the database server has stopped")],
+)
+def test_something_dies_in_the_middle(bench: Callable[..., Bench], tmp_path: Path, word: str, message: str) -> None:
+    running = bench(*LONG, "--output", str(tmp_path))
+    running.wait_for("[2/3]")
+    time.sleep(1)
+    for pid in running.children(word):
+        os.kill(pid, signal.SIGKILL)
+    assert running.end() == 1
+    assert message in running.text
+    run = history.read_run(next(tmp_path.glob("2*/run.json")))
+    assert not run.complete
+    assert [block.index for block in run.blocks] == [1]
+    assert message in run.stopped_by
+
+
+@pytest.mark.parametrize("moment", ["providing", "proving parity", "warming up", "[1/3]", "[2/3]"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_at_any_moment(
+    bench: Callable[..., Bench], tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
+    running = bench(*LONG, "--output", str(tmp_path))
+    running.wait_for(moment)
+    time.sleep(0.5)
+    running.process.send_signal(number)
+    assert running.end() == 130, running.text
+    if moment == "[2/3]":
+        assert "1 finished blocks are kept" in running.text
+        assert len(history.read_run(tmp_path / "latest" / "run.json").blocks) == 1
+
+
+def test_a_killed_session_leaves_no_process_and_its_blocks(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    running = bench(*LONG, "--output", str(tmp_path))
+    running.wait_for("[2/3]")
+    running.process.kill()
+    running.end()
+    deadline = time.monotonic() + 10
+    while session_processes(running.process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert session_processes(running.process.pid) == []
+
+    after = bench(*TINY, "--output", str(tmp_path))  # the next session removes what could not be removed then
+    assert after.end() == 0, after.text
+    assert "is left of a killed session" in after.text
+    running.assert_nothing_left()
+    partial = next(tmp_path.glob("*.partial"))
+    assert bench(str(partial), step="report").end() == 0
+    assert (partial / "report.html").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
+def test_a_full_disk(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", disk], check=True)
+    try:
+        running = bench(*LONG, "--output", str(disk))
+        running.wait_for("[2/3]")
+        with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
+            while True:
+                filler.write(bytes(1 << 20))
+        assert running.end() == 1
+        assert "is full" in running.text
+        (disk / "filler").unlink()
+        run = history.read_run(next(disk.glob("2*/run.json")))
+        assert len(run.blocks) >= 1
+        assert not run.complete
+    finally:
+        subprocess.run(["umount", disk], check=True)
