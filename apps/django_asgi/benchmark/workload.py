@@ -4,8 +4,6 @@ import json
 import time
 import uuid
 
-from django.utils import timezone
-
 from benchmark import environment
 from benchmark.models import User
 
@@ -27,12 +25,12 @@ def new_person() -> dict[str, str]:
 async def run_transaction() -> tuple[int, int, int]:
     """Insert, update and delete rows; returns how many of each."""
     users = [await User.objects.acreate(**new_person()) for _ in range(environment.ROWS_INSERTED)]
-    first = [user.id for user in users[: environment.ROWS_UPDATED]]
-    updated = await User.objects.filter(id__in=first).aupdate(
-        name=f"Updated {users[0].name}", updated_at=timezone.now()
-    )
+    updated = users[: environment.ROWS_UPDATED]
+    for user in updated:
+        user.name = f"Updated {user.name}"
+        await user.asave(update_fields=["name", "updated_at"])
     deleted, _ = await User.objects.filter(id__in=[user.id for user in users]).adelete()
-    return len(users), updated, deleted
+    return len(users), len(updated), deleted
 
 
 async def run() -> dict[str, int | float]:
