@@ -1,4 +1,4 @@
-"""The tables of apps/schema.sql."""
+"""The tables of apps/schema.sql. The database alone keeps the foreign keys: Django does not collect related rows."""
 
 from django.db import models
 
@@ -27,7 +27,7 @@ class Product(models.Model):
 
 class Order(models.Model):
     id = models.BigAutoField(primary_key=True)
-    user = models.ForeignKey(User, models.CASCADE)
+    user = models.ForeignKey(User, models.DO_NOTHING)
     status = models.CharField(max_length=20)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -37,8 +37,8 @@ class Order(models.Model):
 
 class OrderItem(models.Model):
     id = models.BigAutoField(primary_key=True)
-    order = models.ForeignKey(Order, models.CASCADE)
-    product = models.ForeignKey(Product, models.CASCADE)
+    order = models.ForeignKey(Order, models.DO_NOTHING)
+    product = models.ForeignKey(Product, models.DO_NOTHING)
     quantity = models.IntegerField()
 
     class Meta:

@@ -29,8 +29,12 @@ async def run_transaction() -> tuple[int, int, int]:
     for user in updated:
         user.name = f"Updated {user.name}"
         await user.asave(update_fields=["name", "updated_at"])
-    deleted, _ = await User.objects.filter(id__in=[user.id for user in users]).adelete()
-    return len(users), len(updated), deleted
+    rest = len(users) - environment.ROWS_DELETED
+    for user in users[rest:]:
+        await user.adelete()
+    if rest:
+        await User.objects.filter(id__in=[user.id for user in users[:rest]]).adelete()
+    return len(users), len(updated), len(users)
 
 
 async def run() -> dict[str, int | float]:
