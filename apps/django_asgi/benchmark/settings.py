@@ -1,4 +1,4 @@
-"""Django's settings: nothing beside the workload; a connection for each request, as the study had it."""
+"""Django's settings: nothing beside the workload; connections go back to a pool after each request."""
 
 from benchmark import environment
 
@@ -8,7 +8,7 @@ MIDDLEWARE: list[str] = []
 
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.mysql",
+        "ENGINE": "benchmark.pool",
         "HOST": environment.DATABASE_HOST,
         "PORT": environment.DATABASE_PORT,
         "USER": environment.DATABASE_USER,
