@@ -41,7 +41,10 @@ SETTLE_LATENCIES = 1.2
 """The window opens when every user has had time for this many requests at the rate seen before."""
 K6_GRACE_S = 15.0
 DISK_NEEDED_MB = 64
-REPEAT_PAUSE_S = 5.0
+CALM_PAUSE_S = (2.0, 60.0)
+"""After a disturbed block the session waits, doubling from the first to the second while the next is disturbed too."""
+GIVE_UP_AFTER = 15
+"""So many disturbed blocks in a row, and the session stops: the machine is not fit to measure on."""
 
 
 class Planned(Struct):
@@ -102,6 +105,7 @@ class Session:
         self._rate_rps: dict[str, float] = {}
         self._blocks: list[Block] = []
         self._finished: set[int] = set()
+        self._disturbed = 0
         self._began = time.monotonic()
         self._plan = schedule(profile, list(self._instances), seed)
         self._run = Run(
@@ -179,7 +183,21 @@ class Session:
                 self._finished.add(planned.index)
             self._progress.measured(block, len(self._finished))
             self._record(complete=False, stopped_by="unfinished")
-            time.sleep(REPEAT_PAUSE_S if may_pass and len(queue) == 1 else self._profile.gap_s)
+            self._disturbed = self._disturbed + 1 if may_pass else 0
+            self._wait(block)
+
+    def _wait(self, block: Block) -> None:
+        """Pause between blocks: the profile's gap, or longer and longer while the machine is disturbed."""
+        if not self._disturbed:
+            time.sleep(self._profile.gap_s)
+        elif self._disturbed < GIVE_UP_AFTER:
+            time.sleep(min(CALM_PAUSE_S[0] * 2 ** (self._disturbed - 1), CALM_PAUSE_S[1]))
+        else:
+            details = "; ".join(violation.detail for violation in block.violations)
+            raise PipelineError(
+                f"the last {self._disturbed} blocks were all disturbed, at last because {details}",
+                "stop what else runs on this machine, or measure on a quieter one; bench.toml [validity] has the bounds",
+            )
 
     def _remaining_s(self) -> float:
         """About how long the blocks that are not finished will take."""
