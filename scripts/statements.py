@@ -32,8 +32,9 @@ def normalise(sql: str) -> Normal:
 
     ``control`` is what manages connections and transactions, and a SELECT that reads no table. Everything else is
     ``data``: there literals become ``?``, quotes, comments and the case of keywords are unified, columns of INSERT and
-    of UPDATE ... SET are sorted, the qualifiers of an only table go, and ``IN`` with one value becomes ``=``. What the
-    parser does not know is kept with its white space unified.
+    of UPDATE ... SET are sorted, the qualifiers of an only table go, and ``IN`` with one value becomes ``=``. RETURNING
+    goes where it returns the new id alone (Django on MariaDB): servers tell that after a plain INSERT all the same.
+    What the parser does not know is kept with its white space unified.
 
     >>> normalise("DELETE FROM `users` WHERE `users`.`id` IN (7)")
     Normal(kind='data', text='DELETE FROM users WHERE id = ?')
@@ -93,6 +94,9 @@ def _generalise(tree: exp.Expression) -> None:
         tree.set("expressions", sorted(tree.expressions, key=lambda assignment: assignment.sql(dialect="mysql")))
     if isinstance(tree, exp.Insert):
         _sort_columns(tree)
+        returning = tree.args.get("returning")
+        if returning is not None and [column.name for column in returning.expressions] == ["id"]:
+            tree.set("returning", None)
 
 
 def _remove_qualifiers(tree: exp.Expression) -> None:

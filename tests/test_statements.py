@@ -22,7 +22,8 @@ TORTOISE_INSERT = (
     [
         (DJANGO_INSERT, INSERT),
         (TORTOISE_INSERT, INSERT),
-        (DJANGO_INSERT + " RETURNING `users`.`id`", INSERT + " RETURNING id"),
+        (DJANGO_INSERT + " RETURNING `users`.`id`", INSERT),
+        (DJANGO_INSERT + " RETURNING `users`.`name`", INSERT + " RETURNING name"),
         (
             "UPDATE `users` SET `updated_at` = '2026-01-01', `name` = 'x' WHERE `users`.`id` = 5",
             "UPDATE users SET name = ?, updated_at = ? WHERE id = ?",
