@@ -16,6 +16,7 @@ from scripts.stack.database import DatabaseServer, Installation, provide
 from scripts.stack.installation import parse_version
 from scripts.stack.limits import Cage, Cages, OpenCage
 from scripts.stack.process import wait_until
+from scripts.trace import trace_statements
 
 SCHEMA = """
 -- a table and a procedure
@@ -168,37 +169,22 @@ def test_each_account_has_its_own_database_only(server, schema):
 
 
 @pytest.mark.parametrize("server", engines, indirect=True)
-def test_connections_are_counted_for_each_user(server, schema):
-    for name in ("first", "second"):
-        server.create_database(name, schema)
-    before = server.connections("first"), server.connections("second")
-    for _ in range(3):
-        with log_in(server, "first"):
-            pass
-    assert (server.connections("first"), server.connections("second")) == (before[0] + 3, before[1])
-    assert server.connections("nobody") == 0
-
-
-@pytest.mark.parametrize("server", engines, indirect=True)
 def test_tracing_is_off_until_asked_for(server, schema):
     server.create_database("app", schema)
     longest = "x" * 1900
     with log_in(server, "app") as old:
         query(old, "INSERT INTO users (name) VALUES ('before')")
         assert traced(server, "app") == []
-        server.trace(True)
-        with log_in(server, "app") as new:
+        with closing(server.connect()) as admin, trace_statements(admin), log_in(server, "app") as new:
             query(old, "INSERT INTO users (name) VALUES ('old')")
             query(new, f"INSERT INTO users (name) VALUES ('{longest}')")
-        server.trace(False)
         query(old, "INSERT INTO users (name) VALUES ('after')")
         assert traced(server, "app") == [
             "INSERT INTO users (name) VALUES ('old')",
             f"INSERT INTO users (name) VALUES ('{longest}')",
         ]
-        server.trace(True)
-        assert traced(server, "app") == []
-        server.trace(False)
+        with closing(server.connect()) as admin, trace_statements(admin):
+            assert traced(server, "app") == []
     with closing(server.connect()) as connection:
         own = "name NOT LIKE 'memory/performance_schema/%' AND enabled = 'YES'"
         assert query(connection, f"SELECT name FROM performance_schema.setup_instruments WHERE {own}") == ()
@@ -209,13 +195,16 @@ def test_tracing_is_off_until_asked_for(server, schema):
 def test_history_holds_fifty_requests(server, schema):
     server.create_database("fifty", schema)
     statements = 168 * 50
-    server.trace(True)
-    with log_in(server, "fifty") as connection, connection.cursor() as cursor:
+    with (
+        closing(server.connect()) as admin,
+        trace_statements(admin),
+        log_in(server, "fifty") as connection,
+        connection.cursor() as cursor,
+    ):
         query(connection, "BEGIN")
         for number in range(statements):
             cursor.execute(f"INSERT INTO users (name) VALUES ('{number}')")
         query(connection, "COMMIT")
-    server.trace(False)
     assert len(traced(server, "fifty")) == statements
 
 

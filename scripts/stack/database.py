@@ -48,12 +48,6 @@ ENGINE_OPTIONS = {
     "mysql": ("--mysqlx=OFF", "--tls-version=", "--innodb-redo-log-capacity=256M"),
     "mariadb": ("--skip-ssl", "--innodb-log-file-size=256M"),
 }
-TRACE_CONSUMERS = (
-    "global_instrumentation",
-    "thread_instrumentation",
-    "events_statements_current",
-    "events_statements_history_long",
-)
 DEFAULT_CONSUMERS = (
     "global-instrumentation",
     "thread-instrumentation",
@@ -162,26 +156,6 @@ class DatabaseServer:
             "DATABASE_PASSWORD": self._passwords[name],
             "DATABASE_NAME": name,
         }
-
-    def connections(self, user: str) -> int:
-        """How many connections ``user`` has opened so far."""
-        with self._cursor() as cursor:
-            cursor.execute("SELECT total_connections FROM performance_schema.users WHERE user = %s", (user,))
-            row = cursor.fetchone()
-        return int(row[0]) if row else 0
-
-    def trace(self, on: bool) -> None:
-        """Switch the tracing of every session's statements on, with an empty history, or off.
-
-        They are found in ``performance_schema.events_statements_history_long``.
-        """
-        enabled = "YES" if on else "NO"
-        names = ", ".join(f"'{name}'" for name in TRACE_CONSUMERS)
-        with self._cursor() as cursor:
-            if on:
-                cursor.execute("TRUNCATE performance_schema.events_statements_history_long")
-            for table, where in (("instruments", "name LIKE 'statement/%%'"), ("consumers", f"name IN ({names})")):
-                cursor.execute(f"UPDATE performance_schema.setup_{table} SET enabled = %s WHERE {where}", (enabled,))
 
     def stop(self) -> None:
         """End the server and remove its data. It is killed: data that is thrown away needs no orderly shutdown."""
