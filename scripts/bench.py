@@ -6,6 +6,7 @@ import argparse
 import os
 import random
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +85,7 @@ def _measure(
     def say(line: str) -> None:
         console.print(f"[dim]·[/] {line}", highlight=False)
 
+    began = time.monotonic()
     with NativeStack(settings, directory / "logs", say, apps=args.apps, allow_unlimited=args.allow_unlimited) as stack:
         say("proving parity: statements, files and answers of one request of each backend")
         parity = check_parity(stack, settings.workload)
@@ -98,7 +100,7 @@ def _measure(
                 )
         say(f"equal work: {settings.workload.statements} statements a request" if parity.equal else "UNEQUAL WORK")
         progress = SessionProgress(console, profile, {b.name: b.label for b in settings.backends})
-        session = Session(stack, settings, profile, commit, run_id, seed, directory, progress, parity=summarise(parity))
+        session = Session(stack, settings, profile, commit, run_id, seed, directory, progress, summarise(parity), began)
         with progress.shown():
             return session.measure()
 

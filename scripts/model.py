@@ -334,7 +334,8 @@ class Run(Struct):
     """The record of one session: the only thing that reports, history and the site read.
 
     ``complete`` is false when the session was interrupted: the finished blocks are there, the others are not.
-    ``load_s`` is the time during which a block's load was active, out of ``wall_s``.
+    ``load_s`` is the time during which a block's load was active, out of ``wall_s``, of which ``waited_s`` went by
+    waiting for others to leave the machine alone.
     """
 
     schema_version: int
@@ -354,6 +355,7 @@ class Run(Struct):
     blocks: tuple[Block, ...]
     wall_s: float
     load_s: float
+    waited_s: float
     complete: bool
     stopped_by: str = ""
 

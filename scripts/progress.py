@@ -44,6 +44,7 @@ class SessionProgress:
         )
         self._task = self._bar.add_task("starting", total=self._total, left="")
         self._live: Live | None = None
+        self._last = ""
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -70,11 +71,20 @@ class SessionProgress:
 
     def measured(self, block: Block, finished: int) -> None:
         self._latest[block.backend, block.level] = block
+        self._last = ""
         self._bar.update(self._task, completed=finished)
         if self._live is None:
             self._console.print(f"        {describe(block)}", highlight=False, markup=False)
         else:
             self._live.update(self._render())
+
+    def waiting(self) -> None:
+        text = "waiting: something else takes CPU from this machine"
+        if self._live is not None:
+            self._tell(text)
+        elif self._last != text:
+            self._console.print(text)
+        self._last = text
 
     def _tell(self, text: str) -> None:
         self._bar.update(self._task, description=text)

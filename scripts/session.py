@@ -31,7 +31,7 @@ from scripts.model import (
 )
 from scripts.stack import Instance, Stack, check_alive
 from scripts.stack.limits import parse_cpu_list
-from scripts.stack.meter import Meter
+from scripts.stack.meter import Meter, probe
 from scripts.stack.process import Process
 from scripts.validity import judge
 
@@ -41,8 +41,10 @@ SETTLE_LATENCIES = 1.2
 """The window opens when every user has had time for this many requests at the rate seen before."""
 K6_GRACE_S = 15.0
 DISK_NEEDED_MB = 64
-CALM_PAUSE_S = (2.0, 60.0)
-"""After a disturbed block the session waits, doubling from the first to the second while the next is disturbed too."""
+CALM_PROBE_S = 0.5
+CALM_PAUSE_S = 3.0
+PATIENCE_S = 1800.0
+"""So long may one session wait for calm, all waits together; then it measures as things are."""
 GIVE_UP_AFTER = 15
 """So many disturbed blocks in a row, and the session stops: the machine is not fit to measure on."""
 
@@ -65,6 +67,8 @@ class Progress(Protocol):
 
     def measured(self, block: Block, finished: int) -> None: ...
 
+    def waiting(self) -> None: ...
+
 
 def schedule(profile: Profile, backends: Sequence[str], seed: int) -> list[Planned]:
     """All blocks of a session: in each round every backend at every level once, in an order drawn from ``seed``."""
@@ -83,8 +87,9 @@ def schedule(profile: Profile, backends: Sequence[str], seed: int) -> list[Plann
 class Session:
     """Measures blocks on a stack and keeps the run's record on disk whole after each of them.
 
-    ``directory`` receives ``run.json`` and ``raw/*.ndjson.gz``. `measure` returns the run, complete or not; whatever
-    stops it, the finished blocks are in it.
+    ``directory`` receives ``run.json`` and ``raw/*.ndjson.gz``; ``began`` is the `time.monotonic` from which the run's
+    wall time counts, with bringing up the stack and proving parity. `measure` returns the run, complete or not;
+    whatever stops it, the finished blocks are in it.
     """
 
     def __init__(
@@ -98,6 +103,7 @@ class Session:
         directory: Path,
         progress: Progress,
         parity: tuple[ParitySummary, ...],
+        began: float,
     ) -> None:
         self._stack, self._config, self._profile, self._directory = stack, config, profile, directory
         self._progress = progress
@@ -106,7 +112,8 @@ class Session:
         self._blocks: list[Block] = []
         self._finished: set[int] = set()
         self._disturbed = 0
-        self._began = time.monotonic()
+        self._waited_s = 0.0
+        self._began = began
         self._plan = schedule(profile, list(self._instances), seed)
         self._run = Run(
             schema_version=SCHEMA_VERSION,
@@ -126,6 +133,7 @@ class Session:
             blocks=(),
             wall_s=0.0,
             load_s=0.0,
+            waited_s=0.0,
             complete=False,
         )
         (directory / "raw").mkdir(parents=True, exist_ok=True)
@@ -150,6 +158,7 @@ class Session:
             blocks=tuple(self._blocks),
             wall_s=time.monotonic() - self._began,
             load_s=sum(block.load.load_s for block in self._blocks),
+            waited_s=self._waited_s,
             complete=complete,
             stopped_by="\n".join(filter(None, (stopped_by, hint))),
         )
@@ -176,6 +185,8 @@ class Session:
             self._progress.measuring(planned, attempt, len(self._finished), self._remaining_s())
             block = self._measure(planned, attempt)
             self._blocks.append(block)
+            if block.valid:
+                self._rate_rps[planned.backend] = block.load.throughput_rps
             may_pass = bool(block.violations) and all(violation.passing for violation in block.violations)
             if may_pass and attempt < self._config.validity.max_attempts:
                 queue.append((planned, attempt + 1))
@@ -184,20 +195,30 @@ class Session:
             self._progress.measured(block, len(self._finished))
             self._record(complete=False, stopped_by="unfinished")
             self._disturbed = self._disturbed + 1 if may_pass else 0
-            self._wait(block)
+            self._pause(block)
 
-    def _wait(self, block: Block) -> None:
-        """Pause between blocks: the profile's gap, or longer and longer while the machine is disturbed."""
-        if not self._disturbed:
-            time.sleep(self._profile.gap_s)
-        elif self._disturbed < GIVE_UP_AFTER:
-            time.sleep(min(CALM_PAUSE_S[0] * 2 ** (self._disturbed - 1), CALM_PAUSE_S[1]))
-        else:
+    def _pause(self, block: Block) -> None:
+        """Between blocks: the profile's gap, or after a disturbed block until the machine is calm again."""
+        if self._disturbed >= GIVE_UP_AFTER:
             details = "; ".join(violation.detail for violation in block.violations)
             raise PipelineError(
                 f"the last {self._disturbed} blocks were all disturbed, at last because {details}",
-                "stop what else runs on this machine, or measure on a quieter one; bench.toml [validity] has the bounds",
+                "stop what else runs on this machine, or measure on a quieter one (bounds: bench.toml [validity])",
             )
+        time.sleep(self._profile.gap_s)
+        if self._disturbed:
+            began = time.monotonic()
+            deadline = began + PATIENCE_S - self._waited_s
+            while time.monotonic() < deadline and not self._is_calm():
+                self._progress.waiting()
+                time.sleep(CALM_PAUSE_S)
+            self._waited_s += time.monotonic() - began
+
+    def _is_calm(self) -> bool:
+        """Whether nobody takes CPU away just now; asked with all CPUs busy, since else nothing would be missed."""
+        bounds = self._config.validity
+        disturbance = probe(CALM_PROBE_S)
+        return disturbance.steal_cpus <= bounds.steal_cpus / 2 and disturbance.foreign_cpus <= bounds.foreign_cpus
 
     def _remaining_s(self) -> float:
         """About how long the blocks that are not finished will take."""
@@ -228,8 +249,6 @@ class Session:
             finally:
                 resources = meter.stop()
         result = k6.read(raw, settle_s, window_s)
-        if result.load.latency is not None:
-            self._rate_rps[planned.backend] = result.load.throughput_rps
         used: Resources = resources(result.load.requests)
         environment = self._stack.environment
         others = parse_cpu_list(environment.database_cpus) | parse_cpu_list(environment.generator_cpus)

@@ -188,6 +188,7 @@ def make_run(
         blocks=tuple(blocks),
         wall_s=load_s / 0.9,
         load_s=load_s,
+        waited_s=0.0,
         complete=complete,
         stopped_by="" if complete else "Ctrl-C",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,33 @@ def parse_machine(stat: str) -> Machine:
     fields = [int(field) for field in stat.split("\n", 1)[0].split()[1:9]]
     user, nice, system, _idle, _iowait, irq, softirq, steal = fields
     return Machine((user + nice + system + irq + softirq) / _TICKS, steal / _TICKS)
+
+
+class Disturbance(NamedTuple):
+    """CPUs that others had while all CPUs that we may use were kept busy."""
+
+    steal_cpus: float
+    foreign_cpus: float
+
+
+def probe(seconds: float) -> Disturbance:
+    """Keep every CPU busy for ``seconds`` and see what others take of them: without demand nothing is taken."""
+
+    def reading() -> tuple[Machine, float]:
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return parse_machine(Path("/proc/stat").read_text()), sum(u.ru_utime + u.ru_stime for u in usage)
+
+    (machine, own_s), began = reading(), time.monotonic()
+    burners = [
+        subprocess.Popen(["taskset", "--cpu-list", str(cpu), "timeout", str(seconds), "yes"], stdout=subprocess.DEVNULL)
+        for cpu in range(os.cpu_count() or 1)
+    ]
+    for burner in burners:
+        burner.wait()
+    after, own_after_s = reading()
+    wall_s = time.monotonic() - began
+    busy_s = after.busy_s - machine.busy_s - (own_after_s - own_s)
+    return Disturbance((after.steal_s - machine.steal_s) / wall_s, max(0.0, busy_s / wall_s))
 
 
 class _Reading(NamedTuple):
