@@ -6,20 +6,23 @@ import argparse
 import os
 import random
 import secrets
+import shutil
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from scripts import checkout, config, options
+from scripts import checkout, config, options, prose
 from scripts.contract import check_parity, render_parity, summarise, write_parity
 from scripts.model import Commit, Config, PipelineError, Profile, Run
 from scripts.progress import SessionProgress
 from scripts.rendering import write_report
-from scripts.session import Session
+from scripts.session import INTERRUPTED, Session
 from scripts.stack.native import NativeStack
+from scripts.stack.process import uninterrupted
 from scripts.summary import render_terminal, summarize
 
 EPILOG = """\
@@ -56,18 +59,26 @@ def main(arguments: Sequence[str]) -> int:
             f"{results}: cannot be written: {error.strerror}", "choose a folder with --output"
         ) from error
 
-    run = _measure(args, settings, profile, commit, run_id, seed, unfinished, console)
-    finished = results / run_id
-    unfinished.rename(finished)
-    if run.blocks:
+    try:
+        run = _measure(args, settings, profile, commit, run_id, seed, unfinished, console)
+        if not run.blocks:
+            raise KeyboardInterrupt if run.stopped_by == INTERRUPTED else PipelineError(run.stopped_by)
+    except KeyboardInterrupt:
+        shutil.rmtree(unfinished)
+        raise
+    except PipelineError as error:
+        failed = unfinished.rename(results / f"{run_id}.failed")
+        raise PipelineError(error.message, f"{error.hint}\nthe logs are in {failed / 'logs'}".strip()) from error
+    with uninterrupted():
+        finished = unfinished.rename(results / run_id)
         report = write_report(run, finished)
         _point_latest_to(finished)
-        console.print(render_terminal(run, summarize(run), report))
+    console.print(render_terminal(run, summarize(run), report))
     if run.complete:
         return 0
-    console.print(f"[bold]The session stopped early[/]: {run.stopped_by}", highlight=False)
-    console.print(f"{len(run.blocks)} finished blocks are kept in {finished}", highlight=False)
-    return 130 if run.stopped_by == "interrupted" else 1
+    console.print(f"[bold]The session stopped early[/]: {escape(run.stopped_by)}", highlight=False)
+    console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
+    return 130 if run.stopped_by == INTERRUPTED else 1
 
 
 def _measure(

@@ -113,7 +113,6 @@ def _check(config: Config, name: str) -> None:
     need(work.rows_deleted <= work.rows_inserted, "[workload] rows_deleted", "more than rows_inserted")
     need(config.limits.cpus > 0, "[limits] cpus", "must be above 0")
     need(config.limits.memory_mb >= 64, "[limits] memory_mb", "must be at least 64")
-    need(config.validity.max_attempts >= 1, "[validity] max_attempts", "must be at least 1")
     ports = [backend.port for backend in config.backends]
     need(len(set(ports)) == len(ports), "[backends]", "two backends have the same port")
     for profile in config.profiles:
@@ -123,4 +122,6 @@ def _check(config: Config, name: str) -> None:
         need(profile.rounds >= 1, f"{where} rounds", "must be at least 1")
         need(profile.duration_s >= 1, f"{where} duration_s", "must be at least 1")
         need(profile.warmup_s >= 1, f"{where} warmup_s", "must be at least 1")
+        need(profile.attempts >= 1, f"{where} attempts", "must be at least 1")
+        need(profile.patience_s >= 0, f"{where} patience_s", "must not be negative")
         need(profile.gap_s >= 0, f"{where} gap_s", "must not be negative")

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scripts import history
 from scripts.model import Parity, ParitySummary, PipelineError, Statement, Trace, Workload
 from scripts.probe import Subject, trace_backend
 from scripts.stack import Stack
@@ -285,13 +286,7 @@ def summarise(parity: Parity) -> tuple[ParitySummary, ...]:
 
 def write_parity(parity: Parity, path: Path) -> None:
     """Write parity.json, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(parity), indent=1))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise PipelineError(f"{path}: cannot be written: {error.strerror}", "free some space there") from error
+    history.replace(path, msgspec.json.format(msgspec.json.encode(parity), indent=1))
 
 
 def render_parity(parity: Parity) -> RenderableType:
@@ -299,7 +294,9 @@ def render_parity(parity: Parity) -> RenderableType:
     table = Table(title="One warm io-intensive request, seen from the database server and the file system")
     table.add_column("", no_wrap=True)
     for trace in parity.traces:
-        table.add_column(trace.backend, justify="right", style="red" if _own(parity, trace.backend) else "")
+        table.add_column(
+            trace.backend, justify="right", overflow="fold", style="red" if _own(parity, trace.backend) else ""
+        )
     traces = parity.traces
 
     def add(label: str, *cells: object) -> None:

@@ -94,7 +94,6 @@ class ValidityBounds(Struct):
     foreign_cpus: float
     steal_cpus: float
     concurrency_tolerance: float
-    max_attempts: int
 
 
 class Backend(Struct):
@@ -111,7 +110,11 @@ class Backend(Struct):
 
 
 class Profile(Struct):
-    """A named size of session. Each level is loaded for ``duration_s`` in each of ``rounds`` rounds."""
+    """A named size of session. Each level is loaded for ``duration_s`` in each of ``rounds`` rounds.
+
+    A block that was disturbed is measured up to ``attempts`` times; for ``patience_s`` in all the session waits for
+    calm in between.
+    """
 
     name: str
     levels: tuple[int, ...]
@@ -119,6 +122,8 @@ class Profile(Struct):
     duration_s: float
     warmup_s: float
     gap_s: float = 0.0
+    attempts: int = 4
+    patience_s: float = 1800.0
 
 
 class Config(Struct):

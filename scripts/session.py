@@ -32,9 +32,10 @@ from scripts.model import (
 from scripts.stack import Instance, Stack, check_alive
 from scripts.stack.limits import parse_cpu_list
 from scripts.stack.meter import Meter, probe
-from scripts.stack.process import Process
+from scripts.stack.process import Process, uninterrupted
 from scripts.validity import judge
 
+INTERRUPTED = "interrupted"
 SETTLE_S = (0.5, 25.0)
 """Least and most seconds before the window."""
 SETTLE_LATENCIES = 1.2
@@ -43,10 +44,8 @@ K6_GRACE_S = 15.0
 DISK_NEEDED_MB = 64
 CALM_PROBE_S = 0.5
 CALM_PAUSE_S = 3.0
-PATIENCE_S = 1800.0
-"""So long may one session wait for calm, all waits together; then it measures as things are."""
 GIVE_UP_AFTER = 15
-"""So many disturbed blocks in a row, and the session stops: the machine is not fit to measure on."""
+"""So many disturbed blocks in a row when patience is at its end, and the session stops: the machine is not fit."""
 
 
 class Planned(Struct):
@@ -146,7 +145,8 @@ class Session:
             for _, planned in itertools.groupby(self._plan, key=lambda planned: planned.round):
                 self._measure_round(planned)
         except KeyboardInterrupt:
-            return self._record(complete=False, stopped_by="interrupted")
+            with uninterrupted():
+                return self._record(complete=False, stopped_by=INTERRUPTED)
         except PipelineError as error:
             return self._record(complete=False, stopped_by=error.message, hint=error.hint)
         return self._record(complete=True)
@@ -188,7 +188,7 @@ class Session:
             if block.valid:
                 self._rate_rps[planned.backend] = block.load.throughput_rps
             may_pass = bool(block.violations) and all(violation.passing for violation in block.violations)
-            if may_pass and attempt < self._config.validity.max_attempts:
+            if may_pass and attempt < self._profile.attempts:
                 queue.append((planned, attempt + 1))
             else:
                 self._finished.add(planned.index)
@@ -199,7 +199,7 @@ class Session:
 
     def _pause(self, block: Block) -> None:
         """Between blocks: the profile's gap, or after a disturbed block until the machine is calm again."""
-        if self._disturbed >= GIVE_UP_AFTER:
+        if self._disturbed >= GIVE_UP_AFTER and 0 < self._profile.patience_s <= self._waited_s:
             details = "; ".join(violation.detail for violation in block.violations)
             raise PipelineError(
                 f"the last {self._disturbed} blocks were all disturbed, at last because {details}",
@@ -208,7 +208,7 @@ class Session:
         time.sleep(self._profile.gap_s)
         if self._disturbed:
             began = time.monotonic()
-            deadline = began + PATIENCE_S - self._waited_s
+            deadline = began + self._profile.patience_s - self._waited_s
             while time.monotonic() < deadline and not self._is_calm():
                 self._progress.waiting()
                 time.sleep(CALM_PAUSE_S)

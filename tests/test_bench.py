@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -198,6 +199,9 @@ def test_a_backend_that_does_not_start(bench: Callable[..., Bench], tmp_path: Pa
     assert running.end() == 1
     assert "backend fastapi stopped while starting" in running.text
     assert "broken on purpose" in running.text
+    log = next((tmp_path / "results").glob("*.failed/logs/fastapi.log"))
+    assert f"the logs are in {log.parent}" in running.text
+    assert "broken on purpose" in log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -214,7 +218,7 @@ def test_something_dies_in_the_middle(bench: Callable[..., Bench], tmp_path: Pat
     assert message in running.text
     run = history.read_run(next(tmp_path.glob("2*/run.json")))
     assert not run.complete
-    assert [block.index for block in run.blocks] == [1]
+    assert run.blocks
     assert message in run.stopped_by
 
 
@@ -227,10 +231,13 @@ def test_an_interruption_at_any_moment(
     running.wait_for(moment)
     time.sleep(0.5)
     running.process.send_signal(number)
+    time.sleep(0.2)
+    running.process.send_signal(number)  # impatience changes nothing
     assert running.end() == 130, running.text
+    assert not list(tmp_path.glob("*.partial"))
     if moment == "[2/3]":
-        assert "1 finished blocks are kept" in running.text
-        assert len(history.read_run(tmp_path / "latest" / "run.json").blocks) == 1
+        assert re.search(r"\d finished blocks? kept in ", running.text)
+        assert history.read_run(tmp_path / "latest" / "run.json").blocks
 
 
 def test_a_killed_session_leaves_no_process_and_its_blocks(bench: Callable[..., Bench], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from scripts.model import Backend, Config, DatabaseSettings, Environment, Pipeli
 from scripts.stack import Say, environments, limits, machine, packages
 from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
-from scripts.stack.process import Process, wait_until
+from scripts.stack.process import Process, uninterrupted, wait_until
 
 CACHE = ROOT / ".cache"
 MEMORY = Path("/dev/shm")
@@ -113,13 +113,16 @@ class NativeStack:
         self.instances: tuple[NativeInstance, ...] = ()
 
     def __enter__(self) -> NativeStack:
-        with self._exit as cleaning:  # everything is undone if any step fails
-            self._start(cleaning)
-            self._exit = cleaning.pop_all()
+        try:
+            self._start(self._exit)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._exit.close()
+        with uninterrupted():
+            self._exit.close()
 
     def cpu_s(self) -> float:
         return self._cages.cpu_s()
