@@ -37,18 +37,27 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        return int(importlib.import_module(f"scripts.{step}").main(rest))
+        code = int(importlib.import_module(f"scripts.{step}").main(rest))
     except PipelineError as error:
         errors.print(f"{step}: {error.message}", style="red")
         if error.hint:
             errors.print(f"what to do: {error.hint}")
-        return 1
+        code = 1
     except KeyboardInterrupt:
+        _ignore_signals()
         errors.print(f"{step}: interrupted; everything it had started is stopped")
-        return 130
+        code = 130
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        code = 141
+    _ignore_signals()
+    return code
+
+
+def _ignore_signals() -> None:
+    """Nothing is left to interrupt: a late Ctrl-C must not change the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
