@@ -138,7 +138,7 @@ def render_markdown(run: Run, summary: Summary) -> str:
     labels = [run.labels[name] for name in run.backends]
     notes = prose.footnotes(summary)
     lines = [f"# Benchmark of {markdown(', '.join(labels))}", "", f"**{markdown(prose.headline(run, summary))}**", ""]
-    lines += [f"- It has {markdown(lead)}." for lead in prose.leads(run, summary)]
+    lines += [f"- Where it leads, it has {markdown(lead)}." for lead in prose.leads(run, summary)]
     words = {"bad": "**Caution:** ", "note": "", "good": ""}
     lines += [f"- {words[remark.kind]}{markdown(remark.text)}" for remark in prose.remarks(run, summary)]
     if summary.differences:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import tomllib
 
 from scripts import config, history, prose
@@ -34,6 +35,27 @@ def test_the_result_is_the_recorded_run() -> None:
         assert rows()[level.level][:4] == [prose.figure(cell.throughput_rps) for cell in level.cells]
     assert f"{run.load_s / run.wall_s:.2f} of its wall time" in RESULT
     assert all(block.load.failed == 0 for block in run.blocks)
+
+
+def test_the_figures_in_the_prose_are_the_recorded_runs() -> None:
+    run = history.read_run(next((ROOT / "history/runs/2026/11").glob("20261123T234538Z-*.json")))
+    cells = [{cell.backend: cell for cell in level.cells} for level in summarize(run).levels]
+
+    def ratios(one: str, other: str) -> list[float]:
+        return [(here[one].throughput_rps or 0) / (here[other].throughput_rps or 1) for here in cells]
+
+    def cpu_ms(name: str) -> str:
+        return f"{statistics.geometric_mean(here[name].metrics['cpu_ms_per_request'] or 0 for here in cells):.0f}"
+
+    over_wsgi = ratios("fastapi", "django_wsgi")
+    words = " ".join(TEXT.split())
+    assert f"FastAPI's throughput is {min(over_wsgi):.1f} to {max(over_wsgi):.1f} times that of Django WSGI" in words
+    assert f"Django WSGI, {statistics.geometric_mean(over_wsgi):.1f} times in the mean" in words
+    assert f"which has {statistics.geometric_mean(ratios('django_wsgi', 'django_asgi')):.1f} times its" in words
+    assert (
+        f"{cpu_ms('fastapi')} ms for FastAPI, {cpu_ms('fast_django_asgi')} for fast-django-asgi, "
+        f"{cpu_ms('django_wsgi')} for Django WSGI, {cpu_ms('django_asgi')} for Django ASGI" in words
+    )
 
 
 def test_the_studys_figures_are_quoted_rightly() -> None:
