@@ -20,6 +20,8 @@ from scripts.model import Limits, PipelineError
 
 PERIOD_US = 100_000
 MIB = 1024 * 1024
+UNIFIED = Path("/sys/fs/cgroup")
+NOWHERE = Path("/nonexistent")
 Kind = Literal["v1", "v2", "scope", "none"]
 
 
@@ -211,33 +213,37 @@ class V2Cage(Cage):
         self._cpu_at_end = 0.0
         self._sampled_peak_mb = 0.0
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     def create(self) -> V2Cage:
         """Make the group and set its limits (needs root or a delegated parent)."""
-        self._path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         if self.limits is not None:
-            (self._path / "cpu.max").write_text(f"{int(self.limits.cpus * PERIOD_US)} {PERIOD_US}")
-            (self._path / "memory.max").write_text(str(self.limits.memory_mb * MIB))
+            (self.path / "cpu.max").write_text(f"{int(self.limits.cpus * PERIOD_US)} {PERIOD_US}")
+            (self.path / "memory.max").write_text(str(self.limits.memory_mb * MIB))
             with contextlib.suppress(OSError):  # only where the kernel counts swap
-                (self._path / "memory.swap.max").write_text("0")
+                (self.path / "memory.swap.max").write_text("0")
         return self
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
-        return _enter([self._path / "cgroup.procs"], self._pinned(argv))
+        return _enter([self.path / "cgroup.procs"], self._pinned(argv))
 
     def pids(self) -> list[int]:
-        path = self._path / "cgroup.procs"
+        path = self.path / "cgroup.procs"
         return [int(pid) for pid in path.read_text().split()] if path.exists() else []
 
     def cpu_s(self) -> float:
         with contextlib.suppress(FileNotFoundError):  # a scope is gone with its last process
-            self._cpu_at_end = _number(self._path / "cpu.stat", "usage_usec") / 1e6
+            self._cpu_at_end = _number(self.path / "cpu.stat", "usage_usec") / 1e6
         return self._cpu_at_end
 
     def throttled_s(self) -> float:
-        return _number(self._path / "cpu.stat", "throttled_usec") / 1e6
+        return _number(self.path / "cpu.stat", "throttled_usec") / 1e6
 
     def memory_mb(self) -> float:
-        value = _number(self._path / "memory.current") / MIB
+        value = _number(self.path / "memory.current") / MIB
         self._sampled_peak_mb = max(self._sampled_peak_mb, value)
         return value
 
@@ -249,22 +255,32 @@ class V2Cage(Cage):
         self._sampled_peak_mb = 0.0
 
     def limits_in_force(self) -> Limits | None:
-        quota, period = (self._path / "cpu.max").read_text().split()
-        memory = (self._path / "memory.max").read_text().strip()
+        quota, period = (self.path / "cpu.max").read_text().split()
+        memory = (self.path / "memory.max").read_text().strip()
         if quota == "max" or memory == "max":
             return None
         return Limits(cpus=int(quota) / int(period), memory_mb=int(memory) // MIB)
 
     def close(self) -> None:
-        _remove(self._path)
+        _remove(self.path)
 
 
 class ScopeCage(V2Cage):
     """A transient systemd scope of the user's own manager: limits for users who are not root."""
 
     def __init__(self, name: str, cpus: str, limits: Limits | None) -> None:
-        super().__init__(name, cpus, limits, Path("/nonexistent"))
+        super().__init__(name, cpus, limits, NOWHERE)
         self._unit = name.replace("/", "-") + ".scope"
+
+    @property
+    def path(self) -> Path:
+        """The scope's group: systemd says where, once the scope has its process."""
+        if self._path == NOWHERE:
+            show = ["systemctl", "--user", "show", "--property=ControlGroup", "--value", self._unit]
+            group = subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip()
+            if group:
+                self._path = UNIFIED / group.lstrip("/")
+        return self._path
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         properties = []
@@ -277,23 +293,6 @@ class ScopeCage(V2Cage):
         accounting = ["--property=CPUAccounting=yes", "--property=MemoryAccounting=yes"]
         scope = ["systemd-run", "--user", "--scope", "--quiet", "--collect", f"--unit={self._unit}"]
         return [*scope, *accounting, *properties, "--", *self._pinned(argv)]
-
-    def pids(self) -> list[int]:
-        if not self._path.exists():
-            shown = subprocess.run(
-                ["systemctl", "--user", "show", "--property=ControlGroup", "--value", self._unit],
-                capture_output=True,
-                text=True,
-                check=False,
-            ).stdout.strip()
-            if not shown:
-                return []
-            self._path = Path("/sys/fs/cgroup" + shown)
-        return super().pids()
-
-    def cpu_s(self) -> float:
-        self.pids()
-        return super().cpu_s()
 
     def close(self) -> None:
         """systemd removes the scope with its last process."""
