@@ -70,14 +70,25 @@ def main(arguments: Sequence[str]) -> int:
         failed = unfinished.rename(results / f"{run_id}.failed")
         raise PipelineError(error.message, f"{error.hint}\nthe logs are in {failed / 'logs'}".strip()) from error
     with uninterrupted():
-        finished = unfinished.rename(results / run_id)
-        report = write_report(run, finished)
+        return _finish(run, unfinished, console)
+
+
+def _finish(run: Run, unfinished: Path, console: Console) -> int:
+    """Give the run its place and its report; what stopped it is said whatever else fails."""
+    finished = unfinished.rename(unfinished.with_name(run.id))
+    if not run.complete:
+        console.print(f"[bold]The session stopped early[/]: {escape(run.stopped_by)}", highlight=False)
+        console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
+    try:
         _point_latest_to(finished)
+        report = write_report(run, finished)
+    except (PipelineError, OSError) as error:
+        raise PipelineError(
+            f"the report could not be written: {error}", f"free some space, then: nox -s report -- {finished}"
+        ) from error
     console.print(render_terminal(run, summarize(run), report))
     if run.complete:
         return 0
-    console.print(f"[bold]The session stopped early[/]: {escape(run.stopped_by)}", highlight=False)
-    console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
     return 130 if run.stopped_by == INTERRUPTED else 1
 
 

@@ -148,11 +148,11 @@ class Session:
             with uninterrupted():
                 return self._record(complete=False, stopped_by=INTERRUPTED)
         except PipelineError as error:
-            return self._record(complete=False, stopped_by=error.message, hint=error.hint)
+            return self._record(complete=False, stopped_by=f"{error.message}\n{error.hint}".strip())
         return self._record(complete=True)
 
-    def _record(self, *, complete: bool, stopped_by: str = "", hint: str = "") -> Run:
-        """Write the run as it is now."""
+    def _record(self, *, complete: bool, stopped_by: str = "") -> Run:
+        """Write the run as it is now. On a full disk the record that was written after the last block stays."""
         run = msgspec.structs.replace(
             self._run,
             blocks=tuple(self._blocks),
@@ -160,9 +160,13 @@ class Session:
             load_s=sum(block.load.load_s for block in self._blocks),
             waited_s=self._waited_s,
             complete=complete,
-            stopped_by="\n".join(filter(None, (stopped_by, hint))),
+            stopped_by=stopped_by,
         )
-        history.write_run(run, self._directory / "run.json")
+        try:
+            history.write_run(run, self._directory / "run.json")
+        except PipelineError:
+            if complete or not self._blocks:
+                raise
         return run
 
     def _warm_up(self, name: str) -> None:

@@ -271,7 +271,8 @@ def test_a_full_disk(bench: Callable[..., Bench], tmp_path: Path) -> None:
             while True:
                 filler.write(bytes(1 << 20))
         assert running.end() == 1
-        assert "is full" in running.text
+        assert "is full" in running.text or "No space left on device" in running.text, running.text
+        assert re.search(r"\d finished blocks? kept in ", running.text), running.text
         (disk / "filler").unlink()
         run = history.read_run(next(disk.glob("2*/run.json")))
         assert len(run.blocks) >= 1

@@ -113,7 +113,7 @@ def test_the_studys_django_asgi_is_red_with_the_right_words(prove, tmp_path):
         assert any(text.startswith(f"django_asgi: {words}") for text in found), f"{words!r} not in {found}"
 
 
-@pytest.mark.parametrize(("number", "statements", "left"), [(0, 144, 5), (1, 168, 2), (2, 168, 1), (3, 168, 0)])
+@pytest.mark.parametrize(("number", "statements", "left"), [(0, 144, 6), (1, 168, 3), (2, 168, 1), (3, 168, 0)])
 def test_each_repair_of_django_asgi_runs_and_brings_it_nearer(prove, tmp_path, number, statements, left):
     (tmp_path / "commit").mkdir()
     parity = prove("django_asgi", source_apps=check_out(REPAIRS[number], tmp_path / "commit"))
