@@ -21,7 +21,8 @@ from scripts.model import Commit, Config, PipelineError, Profile, Run
 from scripts.progress import SessionProgress
 from scripts.rendering import write_report
 from scripts.session import INTERRUPTED, Session
-from scripts.stack.native import NativeStack
+from scripts.stack import candidates
+from scripts.stack.choice import open_stack
 from scripts.stack.process import uninterrupted
 from scripts.summary import render_terminal, summarize
 
@@ -108,7 +109,7 @@ def _measure(
         console.print(f"[dim]·[/] {line}", highlight=False)
 
     began = time.monotonic()
-    with NativeStack(settings, directory / "logs", say, apps=args.apps, allow_unlimited=args.allow_unlimited) as stack:
+    with open_stack(args, settings, candidates(settings, args.apps), directory / "logs", say) as stack:
         say("proving parity: statements, files and answers of one request of each backend")
         parity = check_parity(stack, settings.workload)
         write_parity(parity, directory / "parity.json")

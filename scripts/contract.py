@@ -58,15 +58,17 @@ def check_parity(stack: Stack, workload: Workload) -> Parity:
     traces = []
     with stack.database.connect() as admin:
         for instance in stack.instances:
-            user = instance.database_user
-            subject = Subject(instance.backend, instance.url, instance.data_dir, database=user, user=user)
+            target = instance.target
+            subject = Subject(
+                target.backend, instance.url, instance.data_dir, database=target.name, user=target.name
+            )
             instance.thaw()
             try:
                 traces.append(trace_backend(subject, admin))
             except PipelineError as error:
                 time.sleep(LOGGED_WITHIN_S)
                 raise PipelineError(
-                    f"{error.message}\nthe end of {instance.backend.name}'s log:\n{instance.tail()}", error.hint
+                    f"{error.message}\nthe end of {target.name}'s log:\n{instance.tail()}", error.hint
                 ) from error
             finally:
                 instance.freeze()

@@ -17,6 +17,9 @@ import msgspec
 
 SCHEMA_VERSION = 1
 
+Arm = Literal["candidate", "baseline"]
+"""The code being measured, and in a paired session what it is compared with."""
+
 
 class PipelineError(Exception):
     """Something the user can act on: what went wrong, and what to do about it.
@@ -327,7 +330,7 @@ class Block(Struct):
     load: Load
     resources: Resources
     raw: str
-    arm: Literal["candidate", "baseline"] = "candidate"
+    arm: Arm = "candidate"
     violations: tuple[Violation, ...] = ()
 
     @property

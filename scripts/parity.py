@@ -11,7 +11,8 @@ from rich.console import Console
 
 from scripts import config, options
 from scripts.contract import check_parity, render_parity, write_parity
-from scripts.stack.native import NativeStack
+from scripts.stack import candidates
+from scripts.stack.choice import open_stack
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     with (
         tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
-        NativeStack(settings, Path(logs), console.print, apps=args.apps, allow_unlimited=args.allow_unlimited) as stack,
+        open_stack(args, settings, candidates(settings, args.apps), Path(logs), console.print) as stack,
     ):
         parity = check_parity(stack, settings.workload)
     if args.output:

@@ -106,7 +106,7 @@ class Session:
     ) -> None:
         self._stack, self._config, self._profile, self._directory = stack, config, profile, directory
         self._progress = progress
-        self._instances: dict[str, Instance] = {i.backend.name: i for i in stack.instances}
+        self._instances: dict[str, Instance] = {i.target.name: i for i in stack.instances}
         self._rate_rps: dict[str, float] = {}
         self._blocks: list[Block] = []
         self._finished: set[int] = set()
@@ -126,7 +126,7 @@ class Session:
             workload=config.workload,
             limits=config.limits,
             limited=stack.limited,
-            labels={name: instance.backend.label for name, instance in self._instances.items()},
+            labels={name: instance.target.backend.label for name, instance in self._instances.items()},
             packages={name: dict(instance.packages) for name, instance in self._instances.items()},
             parity=parity,
             blocks=(),
@@ -266,7 +266,7 @@ class Session:
             load=result.load,
             resources=used,
             raw=f"raw/{raw.name}",
-            arm=instance.arm,
+            arm=instance.target.arm,
             violations=judge(
                 self._config.validity,
                 level=planned.level,
@@ -291,14 +291,14 @@ class Session:
 
     def _reset(self, instance: Instance) -> None:
         """Bring the backend's database back to its seeded state, through its own endpoint."""
-        request = urllib.request.Request(instance.url + instance.backend.reset, method="POST")
+        request = urllib.request.Request(instance.url + instance.target.backend.reset, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
                 response.read()
         except OSError as error:
             check_alive(self._stack)
             raise PipelineError(
-                f"backend {instance.backend.name}: POST {instance.backend.reset} failed: {error}\n{instance.tail()}",
+                f"backend {instance.target.backend.name}: POST {instance.target.backend.reset} failed: {error}\n{instance.tail()}",
                 "its log is above; run `nox -s parity`",
             ) from error
 
@@ -308,7 +308,7 @@ class Session:
         if free_mb < DISK_NEEDED_MB:
             raise _disk_full(self._directory, free_mb)
         log = raw.with_suffix(".log")
-        url = instance.url + instance.backend.io_intensive
+        url = instance.url + instance.target.backend.io_intensive
         with Process(
             "k6",
             k6.command(self._stack.generator, "stepped", raw),

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts import config, options
-from scripts.stack import Stack, check_alive
-from scripts.stack.native import NativeStack
+from scripts.stack import Stack, candidates, check_alive
+from scripts.stack.choice import open_stack
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,8 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, config.load())
     console = Console()
     with tempfile.TemporaryDirectory(prefix="bench-logs-") as logs:
-        stack = NativeStack(settings, Path(logs), console.print, apps=args.apps, allow_unlimited=args.allow_unlimited)
-        with stack:
+        with open_stack(args, settings, candidates(settings, args.apps), Path(logs), console.print) as stack:
             for instance in stack.instances:
                 instance.thaw()
             console.print(_addresses(stack), highlight=False)
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 def _addresses(stack: Stack) -> str:
     lines = []
     for instance in stack.instances:
-        backend, url = instance.backend, instance.url
+        backend, url = instance.target.backend, instance.url
         lines += [
             f"{backend.label}",
             f"  POST {url}{backend.io_intensive}",

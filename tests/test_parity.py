@@ -11,6 +11,7 @@ import pytest
 from scripts import config
 from scripts.contract import check_parity
 from scripts.model import Parity, PipelineError
+from scripts.stack import candidates
 from scripts.stack.native import NativeStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.mysql]
@@ -35,7 +36,7 @@ def prove(tmp_path: Path):
             source = (apps / name / path).read_text()
             assert change[0] in source, "the backend no longer says so: change this test with it"
             (apps / name / path).write_text(source.replace(*change))
-        with NativeStack(settings, tmp_path, lambda _: None, apps=apps, allow_unlimited=True) as stack:
+        with NativeStack(settings, candidates(settings, apps), tmp_path, lambda _: None, allow_unlimited=True) as stack:
             return check_parity(stack, settings.workload)
 
     return prove

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from scripts.model import Backend, Environment, PipelineError
+from scripts.model import Arm, Backend, Config, Environment, Limits, PipelineError, Struct
 
 if TYPE_CHECKING:
     from scripts.k6 import Generator
@@ -20,16 +20,33 @@ Say = Callable[[str], None]
 """Tells the user one line of what is going on."""
 
 
+class Target(Struct):
+    """A backend of one arm, to be started from the folder ``app``. ``limits``: None for those of bench.toml."""
+
+    backend: Backend
+    app: Path
+    arm: Arm = "candidate"
+    limits: Limits | None = None
+
+    @property
+    def name(self) -> str:
+        """A plain identifier that tells the arms of a backend apart: its database, its group, its log."""
+        return self.backend.name if self.arm == "candidate" else f"{self.backend.name}_{self.arm}"
+
+
+def candidates(config: Config, apps: Path) -> tuple[Target, ...]:
+    """Every backend of ``config`` from the folder ``apps``."""
+    return tuple(Target(backend=backend, app=apps.resolve() / backend.name) for backend in config.backends)
+
+
 class Instance(Protocol):
     """One running backend of one arm."""
 
-    backend: Backend
-    arm: Literal["candidate", "baseline"]
+    target: Target
     url: str
     """``http://127.0.0.1:18000``, without a path."""
     data_dir: Path
     """Where its file operations take place, as seen from here."""
-    database_user: str
     packages: Mapping[str, str]
     """The versions of the packages that bench.toml names."""
 
@@ -46,9 +63,15 @@ class Instance(Protocol):
 
     def thaw(self) -> None: ...
 
+    def restart(self) -> None:
+        """End its processes and start new ones; they are ready, and frozen, when this returns."""
+
 
 class Stack(Protocol):
-    """The database server and the instances, up between ``__enter__`` and ``__exit__``."""
+    """The database server and the instances, up between ``__enter__`` and ``__exit__``.
+
+    Each instance logs in to a database of its own as a user of its own, both named as its target.
+    """
 
     environment: Environment
     limited: bool
@@ -74,6 +97,6 @@ def check_alive(stack: Stack) -> None:
     for instance in stack.instances:
         if not instance.alive:
             raise PipelineError(
-                f"backend {instance.backend.name} has stopped; the end of its log:\n{instance.tail()}",
-                f"mend apps/{instance.backend.name}, then run `nox -s parity`",
+                f"backend {instance.target.name} has stopped; the end of its log:\n{instance.tail()}",
+                f"mend {instance.target.app.parent.name}/{instance.target.app.name}, then run `nox -s parity`",
             )

@@ -78,7 +78,7 @@ class DatabaseServer:
         self.installation = installation
         self.settings = settings
         self.host = HOST
-        self.port = _free_port()
+        self.port = free_port()
         self.process: Process | None = None
         self._passwords: dict[str, str] = {}
         _check_folder(folder, settings.durability)
@@ -283,7 +283,8 @@ def _check_socket_path(path: Path) -> None:
         raise PipelineError(f"{path}: too long for a socket's path (unix(7))", "use a folder with a shorter path")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

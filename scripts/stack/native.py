@@ -11,15 +11,14 @@ import socket
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from scripts import k6
 from scripts.config import ROOT
-from scripts.model import Backend, Config, DatabaseSettings, Environment, PipelineError
-from scripts.stack import Say, environments, limits, machine, packages
-from scripts.stack.database import DatabaseServer
+from scripts.model import Config, DatabaseSettings, Environment, PipelineError
+from scripts.stack import Say, Target, environments, limits, machine, packages
+from scripts.stack.database import DatabaseServer, free_port
 from scripts.stack.database import provide as provide_database
 from scripts.stack.process import Process, uninterrupted, wait_until
 
@@ -31,47 +30,56 @@ PREFIX = "bench-"
 
 
 class NativeInstance:
-    """A backend as processes in a cage."""
+    """A backend as processes in a cage. ``variables``: what its environment holds beside where it listens."""
 
-    def __init__(self, backend: Backend, app: Path, python: Path, folder: Path, log: Path, cage: limits.Cage) -> None:
-        self.backend = backend
-        self.arm: Literal["candidate", "baseline"] = "candidate"
-        self.url = f"http://127.0.0.1:{backend.port}"
+    def __init__(
+        self,
+        target: Target,
+        port: int,
+        python: Path,
+        folder: Path,
+        log: Path,
+        cage: limits.Cage,
+        variables: Mapping[str, str],
+    ) -> None:
+        self.target = target
+        self.url = f"http://127.0.0.1:{port}"
         self.data_dir = folder / "data"
-        self.database_user = backend.name
-        self.packages: Mapping[str, str] = environments.versions(python, backend.packages)
+        self.packages: Mapping[str, str] = environments.versions(python, target.backend.packages)
         self.log = log
         self.cage = cage
-        self._app, self._python, self._folder = app, python, folder
         self._process: Process | None = None
-
-    def start(self, variables: Mapping[str, str]) -> None:
-        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`wait_ready`)."""
-        check_port_free(self.backend)
-        self.data_dir.mkdir(parents=True)
-        environment = {
+        self._port, self._python = port, python
+        self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._folder),
+            "HOME": str(folder),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
-            "BIND": f"127.0.0.1:{self.backend.port}",
+            "BIND": f"127.0.0.1:{port}",
             "DATA_DIR": str(self.data_dir),
             **variables,
         }
+
+    def start(self) -> None:
+        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`wait_ready`)."""
+        check_port_free(self.target.name, self._port)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [str(self._python), "-m", "gunicorn"]
         self._process = Process(
-            self.backend.name, command, log=self.log, cage=self.cage, cwd=self._app, env=environment
+            self.target.name, command, log=self.log, cage=self.cage, cwd=self.target.app, env=self._environment
         )
 
     def wait_ready(self) -> None:
         """Wait until its health endpoint answers; an error with the end of its log when it does not."""
-        wait_until(lambda: not self.alive or _answers(self.url + self.backend.health), READY_S)
-        if not (self.alive and _answers(self.url + self.backend.health)):
+        url = self.url + self.target.backend.health
+        wait_until(lambda: not self.alive or _answers(url), READY_S)
+        if not (self.alive and _answers(url)):
             state = "did not become healthy" if self.alive else "stopped while starting"
+            app = self.target.app
             raise PipelineError(
-                f"backend {self.backend.name} {state}; the end of its log:\n{self.tail()}",
-                f"mend {self._app.relative_to(ROOT) if self._app.is_relative_to(ROOT) else self._app}",
+                f"backend {self.target.name} {state}; the end of its log:\n{self.tail()}",
+                f"mend {app.relative_to(ROOT) if app.is_relative_to(ROOT) else app}",
             )
 
     @property
@@ -89,6 +97,12 @@ class NativeInstance:
         if self._process:
             self._process.thaw()
 
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+        self.wait_ready()
+        self.freeze()
+
     def stop(self) -> None:
         if self._process:
             self._process.stop()
@@ -98,16 +112,9 @@ class NativeStack:
     """``with NativeStack(...) as stack:`` everything is up inside and nothing is left outside."""
 
     def __init__(
-        self,
-        config: Config,
-        logs: Path,
-        say: Say,
-        *,
-        apps: Path = ROOT / "apps",
-        allow_unlimited: bool = False,
+        self, config: Config, targets: Sequence[Target], logs: Path, say: Say, *, allow_unlimited: bool = False
     ) -> None:
-        self._config, self._backends, self._logs, self._say = config, config.backends, logs, say
-        self._apps = apps.resolve()
+        self._config, self._targets, self._logs, self._say = config, targets, logs, say
         self._allow_unlimited = allow_unlimited
         self._exit = contextlib.ExitStack()
         self.instances: tuple[NativeInstance, ...] = ()
@@ -129,8 +136,9 @@ class NativeStack:
 
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config = self._config
-        for backend in self._backends:
-            check_port_free(backend)
+        ports = [t.backend.port if t.arm == "candidate" else free_port() for t in self._targets]
+        for target, port in zip(self._targets, ports, strict=True):
+            check_port_free(target.name, port)
         remove_leftovers()
         session = f"{PREFIX}{os.getpid()}"
         self._cages = cleaning.enter_context(limits.Cages(session, allow_unlimited=self._allow_unlimited))
@@ -145,9 +153,8 @@ class NativeStack:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             self._say("providing the database and the backends' environments")
             installing = pool.submit(provide_database, config.database, CACHE, self._say)
-            making = [pool.submit(environments.provide, self._apps / b.name, CACHE) for b in self._backends]
+            made = dict(zip(self._targets, pool.map(lambda t: environments.provide(t.app, CACHE), self._targets), strict=True))
             installation = installing.result()
-            pythons = [future.result() for future in making]
 
         cleaning.callback(os.sched_setaffinity, 0, allowed)
         os.sched_setaffinity(0, limits.parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
@@ -161,15 +168,16 @@ class NativeStack:
         self.database = cleaning.enter_context(
             DatabaseServer(installation, config.database, self.database_cage, data, self._logs / "database.log")
         )
-        for backend, python in zip(self._backends, pythons, strict=True):
-            cage = self._cages.make(backend.name, cpus.backend, config.limits if self.limited else None)
-            log = self._logs / f"{backend.name}.log"
-            instance = NativeInstance(backend, self._apps / backend.name, python, folder / backend.name, log, cage)
-            self.database.create_database(backend.name, self._apps / "schema.sql")
+        for target, port in zip(self._targets, ports, strict=True):
+            cage = self._cages.make(target.name, cpus.backend, (target.limits or config.limits) if self.limited else None)
+            self.database.create_database(target.name, target.app.parent / "schema.sql")
+            variables = {**config.workload.environment, **self.database.account(target.name)}
+            log = self._logs / f"{target.name}.log"
+            instance = NativeInstance(target, port, made[target], folder / target.name, log, cage, variables)
             cleaning.callback(instance.stop)
-            instance.start({**config.workload.environment, **self.database.account(backend.name)})
+            instance.start()
             self.instances += (instance,)
-        self._say(f"starting {', '.join(b.label for b in self._backends)}")
+        self._say(f"starting {', '.join(dict.fromkeys(t.backend.label for t in self._targets))}")
         for instance in self.instances:
             instance.wait_ready()
             instance.freeze()
@@ -192,16 +200,16 @@ def _place(settings: DatabaseSettings) -> str:
     return "memory" if settings.durability == "memory" else f"{CACHE.name}/ on disk"
 
 
-def check_port_free(backend: Backend) -> None:
-    """Raise an error if something listens on the backend's port."""
+def check_port_free(name: str, port: int) -> None:
+    """Raise an error if something listens on the port of the backend ``name``."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", backend.port))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise PipelineError(
-                f"port {backend.port} of backend {backend.name} is in use by another program",
-                f"`ss -ltnp sport = :{backend.port}` shows which; stop it, or change [backends.{backend.name}] port",
+                f"port {port} of backend {name} is in use by another program",
+                f"`ss -ltnp sport = :{port}` shows which; stop it, or change [backends.{name}] port",
             ) from error
 
 
