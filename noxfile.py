@@ -77,6 +77,18 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session
+def compare(session: nox.Session) -> None:
+    """Measure two versions against each other: regression, improvement or no change (-- --help explains)."""
+    step(session)
+
+
+@nox.session
+def comment(session: nox.Session) -> None:
+    """Write a verdict as Markdown for a pull request."""
+    step(session)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
     check(session, "python", "-m", "pytest", *session.posargs)

@@ -19,6 +19,8 @@ STEPS = {
     "parity": "prove that the backends do equal work, or name the difference",
     "bench": "stack and profile -> results/<run id>/ with raw data, run.json and the report",
     "report": "run.json -> the report, figures and JSON of the study",
+    "compare": "two revisions -> a paired session -> verdict.json",
+    "comment": "verdict.json -> Markdown for a pull request",
     "record": "run.json -> history/",
 }
 

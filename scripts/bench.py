@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import secrets
-import shutil
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
-from scripts import checkout, config, options, prose
+from scripts import checkout, config, options
 from scripts.contract import check_parity, render_parity, summarise, write_parity
 from scripts.model import Commit, Config, PipelineError, Profile, Run
 from scripts.progress import SessionProgress
+from scripts.recorder import Recorder
 from scripts.rendering import write_report
-from scripts.session import INTERRUPTED, Session
+from scripts.results import exit_code, keep, make_run_id, measure_into
+from scripts.session import Session
 from scripts.stack import candidates
 from scripts.stack.choice import open_stack
 from scripts.stack.process import uninterrupted
@@ -42,55 +41,22 @@ examples:
 def main(arguments: Sequence[str]) -> int:
     """Run a session and report it. 0: complete; 1: it stopped early; 130: interrupted."""
     settings = config.load()
-    parser = _parser(settings)
-    args = parser.parse_args(arguments)
+    args = _parser(settings).parse_args(arguments)
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     console = Console(stderr=False)
     commit = checkout.current(args.apps)
     run_id = make_run_id(commit, datetime.now(UTC))
-    results: Path = args.output
-    unfinished = results / f"{run_id}.partial"
-    _mention_unfinished(results, console)
-    try:
-        (unfinished / "logs").mkdir(parents=True)
-    except OSError as error:
-        raise PipelineError(
-            f"{results}: cannot be written: {error.strerror}", "choose a folder with --output"
-        ) from error
 
-    try:
-        run = _measure(args, settings, profile, commit, run_id, seed, unfinished, console)
-        if not run.blocks:
-            raise KeyboardInterrupt if run.stopped_by == INTERRUPTED else PipelineError(run.stopped_by)
-    except KeyboardInterrupt:
-        shutil.rmtree(unfinished)
-        raise
-    except PipelineError as error:
-        failed = unfinished.rename(results / f"{run_id}.failed")
-        raise PipelineError(error.message, f"{error.hint}\nthe logs are in {failed / 'logs'}".strip()) from error
+    def measure(directory: Path) -> Run:
+        return _measure(args, settings, profile, commit, run_id, seed, directory, console)
+
+    run = measure_into(args.output, run_id, console, measure)
     with uninterrupted():
-        return _finish(run, unfinished, console)
-
-
-def _finish(run: Run, unfinished: Path, console: Console) -> int:
-    """Give the run its place and its report; what stopped it is said whatever else fails."""
-    finished = unfinished.rename(unfinished.with_name(run.id))
-    if not run.complete:
-        console.print(f"[bold]The session stopped early[/]: {escape(run.stopped_by)}", highlight=False)
-        console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
-    try:
-        _point_latest_to(finished)
-        report = write_report(run, finished)
-    except (PipelineError, OSError) as error:
-        raise PipelineError(
-            f"the report could not be written: {error}", f"free some space, then: nox -s report -- {finished}"
-        ) from error
-    console.print(render_terminal(run, summarize(run), report))
-    if run.complete:
-        return 0
-    return 130 if run.stopped_by == INTERRUPTED else 1
+        finished = keep(run, args.output, console, partial(write_report, run))
+        console.print(render_terminal(run, summarize(run), finished / "report.html"))
+        return exit_code(run)
 
 
 def _measure(
@@ -123,32 +89,11 @@ def _measure(
                 )
         say(f"equal work: {settings.workload.statements} statements a request" if parity.equal else "UNEQUAL WORK")
         progress = SessionProgress(console, profile, {b.name: b.label for b in settings.backends})
-        session = Session(stack, settings, profile, commit, run_id, seed, directory, progress, summarise(parity), began)
+        recorder = Recorder(
+            stack, settings, profile, (commit, None), run_id, seed, directory, progress, summarise(parity), began
+        )
         with progress.shown():
-            return session.measure()
-
-
-def make_run_id(commit: Commit, now: datetime) -> str:
-    """``20261123T221530Z-ab12cd3-5f3a9c``: UTC time, short commit, and a hosted runner's run id or a random token."""
-    hosted = os.environ.get("GITHUB_RUN_ID")
-    token = f"{hosted}.{os.environ.get('GITHUB_RUN_ATTEMPT', '1')}" if hosted else secrets.token_hex(3)
-    return f"{now:%Y%m%dT%H%M%SZ}-{commit.sha[:7] or 'nocommit'}-{token}"
-
-
-def _mention_unfinished(results: Path, console: Console) -> None:
-    """Say what a killed session has left: its finished blocks can still be reported."""
-    for folder in sorted(results.glob("*.partial")):
-        if (folder / "run.json").exists():
-            console.print(
-                f"[dim]·[/] {folder} is left of a killed session; `nox -s report -- {folder}` reports its blocks"
-            )
-
-
-def _point_latest_to(finished: Path) -> None:
-    """``results/latest`` becomes this run, in one step."""
-    temporary = finished.with_name(f".latest-{finished.name}")
-    temporary.symlink_to(finished.name)
-    temporary.replace(finished.with_name("latest"))
+            return Session(recorder, seed).measure()
 
 
 def _parser(settings: Config) -> argparse.ArgumentParser:

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from scripts.model import (
+    METRICS,
     Backend,
+    Comparison,
     Config,
     DatabaseSettings,
     Limits,
@@ -29,6 +31,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "limits": Limits,
     "database": DatabaseSettings,
     "validity": ValidityBounds,
+    "compare": Comparison,
 }
 TABLES: Mapping[str, type[Struct]] = {"backends": Backend, "profiles": Profile}
 
@@ -113,6 +116,16 @@ def _check(config: Config, name: str) -> None:
     need(work.rows_deleted <= work.rows_inserted, "[workload] rows_deleted", "more than rows_inserted")
     need(config.limits.cpus > 0, "[limits] cpus", "must be above 0")
     need(config.limits.memory_mb >= 64, "[limits] memory_mb", "must be at least 64")
+    compare = config.compare
+    need(0 < compare.false_alarms < 1, "[compare] false_alarms", "must be a probability, such as 0.01")
+    need(compare.first_look >= 2, "[compare] first_look", "must be at least 2: one round shows no spread")
+    need(compare.look_every >= 1, "[compare] look_every", "must be at least 1")
+    need(bool(compare.metrics), "[compare.metrics]", "must name at least one metric")
+    for metric, terms in compare.metrics.items():
+        where = f"[compare.metrics.{metric}]"
+        need(metric in METRICS, where, f"no such metric; there are: {', '.join(METRICS)}")
+        need(terms.share > 0, f"{where} share", "must be above 0")
+        need(terms.matters > 0, f"{where} matters", "must be above 0, such as 0.02")
     ports = [backend.port for backend in config.backends]
     need(len(set(ports)) == len(ports), "[backends]", "two backends have the same port")
     for profile in config.profiles:
@@ -122,6 +135,7 @@ def _check(config: Config, name: str) -> None:
         need(profile.rounds >= 1, f"{where} rounds", "must be at least 1")
         need(profile.duration_s >= 1, f"{where} duration_s", "must be at least 1")
         need(profile.warmup_s >= 1, f"{where} warmup_s", "must be at least 1")
+        need(profile.pairs >= 1, f"{where} pairs", "must be at least 1")
         need(profile.attempts >= 1, f"{where} attempts", "must be at least 1")
         need(profile.patience_s >= 0, f"{where} patience_s", "must not be negative")
         need(profile.gap_s >= 0, f"{where} gap_s", "must not be negative")

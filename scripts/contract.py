@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts import history
-from scripts.model import Parity, ParitySummary, PipelineError, Statement, Trace, Workload
+from scripts.model import Arm, Parity, ParitySummary, PipelineError, Statement, Trace, Workload
 from scripts.probe import Subject, trace_backend
-from scripts.stack import Stack
+from scripts.stack import Stack, TargetError
 
 INSERT = "INSERT INTO users (created_at, email, name, updated_at) VALUES (?, ?, ?, ?)"
 UPDATE = "UPDATE users SET name = ?, updated_at = ? WHERE id = ?"
@@ -53,22 +53,22 @@ def expected_transaction(workload: Workload) -> list[Expected]:
     ]
 
 
-def check_parity(stack: Stack, workload: Workload) -> Parity:
-    """Trace each of the stack's backends, the others frozen, and compare them with the contract and each other."""
+def check_parity(stack: Stack, workload: Workload, arm: Arm = "candidate") -> Parity:
+    """Trace each of an arm's backends, the others frozen, and compare them with the contract and each other."""
     traces = []
     with stack.database.connect() as admin:
         for instance in stack.instances:
             target = instance.target
-            subject = Subject(
-                target.backend, instance.url, instance.data_dir, database=target.name, user=target.name
-            )
+            if target.arm != arm:
+                continue
+            subject = Subject(target.backend, instance.url, instance.data_dir, database=target.name, user=target.name)
             instance.thaw()
             try:
                 traces.append(trace_backend(subject, admin))
             except PipelineError as error:
                 time.sleep(LOGGED_WITHIN_S)
-                raise PipelineError(
-                    f"{error.message}\nthe end of {target.name}'s log:\n{instance.tail()}", error.hint
+                raise TargetError(
+                    target, f"{error.message}\nthe end of {target.name}'s log:\n{instance.tail()}", error.hint
                 ) from error
             finally:
                 instance.freeze()
@@ -269,7 +269,7 @@ def _by_name(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
 # --- what is kept and shown ---------------------------------------------------------------------------------------
 
 
-def summarise(parity: Parity) -> tuple[ParitySummary, ...]:
+def summarise(parity: Parity, arm: Arm = "candidate") -> tuple[ParitySummary, ...]:
     """What of the traces belongs in a run."""
     return tuple(
         ParitySummary(
@@ -281,6 +281,7 @@ def summarise(parity: Parity) -> tuple[ParitySummary, ...]:
             file_operations=len(trace.files),
             answer_bytes=trace.answer_bytes,
             differences=_own(parity, trace.backend),
+            arm=arm,
         )
         for trace in parity.traces
     )

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.config import ROOT
-from scripts.model import Latency, Load, PipelineError, Workload
+from scripts.model import Arm, Latency, Load, PipelineError, Workload
 
 SCRIPTS = ROOT / "k6"
 DRAIN_S = 60
@@ -82,10 +82,10 @@ def command(generator: Generator, scenario: str, output: Path) -> list[str]:
     ]
 
 
-def environment(url: str, users: int, duration_s: float, workload: Workload) -> dict[str, str]:
-    """What the scripts under k6/ read from the environment."""
+def environment(urls: Mapping[Arm, str], users: int, duration_s: float, workload: Workload) -> dict[str, str]:
+    """What the scripts under k6/ read from the environment. Every arm is loaded by ``users``, in the given order."""
     return {
-        "URL": url,
+        "ARMS": json.dumps(list(urls.items())),
         "USERS": str(users),
         "DURATION_S": f"{duration_s:.3f}",
         "DRAIN_S": str(DRAIN_S),
@@ -217,49 +217,63 @@ class Result(NamedTuple):
     dropped_iterations: int
 
 
-def read(path: Path, settle_s: float, window_s: float) -> Result:
-    """Read one block's output.
+class _Arm:
+    """What is gathered of one arm."""
+
+    def __init__(self) -> None:
+        self.requests = _Requests((0.0, 0.0))
+        self.wrong = 0
+        self.dropped = 0
+
+    def result(self, started: float, settle_s: float, window_s: float) -> Result:
+        requests = self.requests
+        requests.flush()
+        load = Load(
+            settle_s=settle_s,
+            window_s=window_s,
+            load_s=requests.last_end - started,
+            requests=requests.count,
+            failed=requests.failures.total(),
+            failures=dict(requests.failures),
+            window_requests=requests.in_window,
+            throughput_rps=requests.in_window / window_s,
+            concurrency=requests.busy_s / window_s,
+            latency=requests.latency(),
+        )
+        return Result(load, max(0, self.wrong - load.failed), self.dropped)
+
+
+def read(path: Path, settle_s: float, window_s: float, arms: Sequence[Arm] = ("candidate",)) -> dict[Arm, Result]:
+    """Read one block's output: a result for each of the ``arms`` that were loaded.
 
     Throughput is estimated from when requests ran, not by counting completions: a request counts with the share of
     its duration that lies inside the window, so that requests crossing an edge neither vanish nor count in full. With
     few and long requests in flight, counting completions is off by up to one request for each user.
     """
-    requests: _Requests | None = None
-    started = 0.0
-    early: list[tuple[float, float, str]] = []
-    wrong = dropped = 0
+    started: float | None = None
+    early: list[tuple[_Arm, tuple[float, float, str]]] = []
+    found = {arm: _Arm() for arm in arms}
     for metric, time_s, value, tags in points(path):
+        arm = found[arms[0] if len(arms) == 1 else tags.get("scenario", arms[0])]  # type: ignore[index]
         if metric == "http_req_duration":
-            if requests is None:
-                early.append((time_s, value, _failure(tags)))
+            if started is None:
+                early.append((arm, (time_s, value, _failure(tags))))
             else:
-                requests.add(time_s, value, _failure(tags))
+                arm.requests.add(time_s, value, _failure(tags))
         elif metric == "load_started":
             started = time_s
-            requests = _Requests((started + settle_s, started + settle_s + window_s))
-            for row in early:
-                requests.add(*row)
+            for each in found.values():
+                each.requests = _Requests((started + settle_s, started + settle_s + window_s))
+            for owner, row in early:
+                owner.requests.add(*row)
             early.clear()
         elif metric == "checks":
-            wrong += value == 0
+            arm.wrong += value == 0
         elif metric == "dropped_iterations":
-            dropped += int(value)
-    if requests is None:
+            arm.dropped += int(value)
+    if started is None:
         raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
-    requests.flush()
-    load = Load(
-        settle_s=settle_s,
-        window_s=window_s,
-        load_s=requests.last_end - started,
-        requests=requests.count,
-        failed=requests.failures.total(),
-        failures=dict(requests.failures),
-        window_requests=requests.in_window,
-        throughput_rps=requests.in_window / window_s,
-        concurrency=requests.busy_s / window_s,
-        latency=requests.latency(),
-    )
-    return Result(load, max(0, wrong - load.failed), dropped)
+    return {name: arm.result(started, settle_s, window_s) for name, arm in found.items()}
 
 
 def _failure(tags: Mapping[str, str]) -> str:

@@ -20,6 +20,9 @@ SCHEMA_VERSION = 1
 Arm = Literal["candidate", "baseline"]
 """The code being measured, and in a paired session what it is compared with."""
 
+Layout = Literal["duet", "alternating"]
+"""How the two blocks of a pair lie: both arms loaded at once, or one after the other."""
+
 
 class PipelineError(Exception):
     """Something the user can act on: what went wrong, and what to do about it.
@@ -116,7 +119,7 @@ class Profile(Struct):
     """A named size of session. Each level is loaded for ``duration_s`` in each of ``rounds`` rounds.
 
     A block that was disturbed is measured up to ``attempts`` times; for ``patience_s`` in all the session waits for
-    calm in between.
+    calm in between. ``pairs``: how often a paired session measures each level between two starts of the processes.
     """
 
     name: str
@@ -125,8 +128,34 @@ class Profile(Struct):
     duration_s: float
     warmup_s: float
     gap_s: float = 0.0
+    pairs: int = 1
     attempts: int = 4
     patience_s: float = 1800.0
+
+
+class MetricTerms(Struct):
+    """How a metric takes part in a comparison.
+
+    ``share``: of the session's false alarms. ``matters``: the relative effect below which a difference is called no
+    change. ``decides``: whether a session goes on until this metric is clear.
+    """
+
+    share: float
+    matters: float
+    decides: bool = False
+
+
+class Comparison(Struct):
+    """How two versions are compared: ``false_alarms`` is the probability that a session without any change says one.
+
+    A session is looked at after ``first_look`` rounds and then after every ``look_every``.
+    """
+
+    layout: Layout
+    false_alarms: float
+    first_look: int
+    look_every: int
+    metrics: dict[str, MetricTerms]
 
 
 class Config(Struct):
@@ -136,6 +165,7 @@ class Config(Struct):
     limits: Limits
     database: DatabaseSettings
     validity: ValidityBounds
+    compare: Comparison
     backends: tuple[Backend, ...]
     profiles: tuple[Profile, ...]
 
@@ -257,6 +287,7 @@ class ParitySummary(Struct):
     file_operations: int
     answer_bytes: int
     differences: tuple[str, ...]
+    arm: Arm = "candidate"
 
 
 # --- what was measured ------------------------------------------------------------------------------------------
@@ -295,7 +326,11 @@ class Load(Struct):
 
 
 class Resources(Struct):
-    """What a block cost, from counters read at its boundaries; it covers settle, window and drain."""
+    """What a block cost, from counters read at its boundaries; it covers settle, window and drain.
+
+    Where two arms are loaded at once, ``database_cpu_s`` is for both of them, and ``database_cpu_ms_per_request`` is
+    what the database's threads used that served this arm's connections.
+    """
 
     wall_s: float
     cpu_s: float
@@ -319,7 +354,11 @@ class Violation(Struct):
 
 
 class Block(Struct):
-    """One uninterrupted k6 load on one backend of one arm at one level."""
+    """One uninterrupted k6 load on one backend of one arm at one level.
+
+    In a duet two blocks have the same ``index``: both arms were loaded at once. ``position``: which arm the generator
+    started first (0), or which was loaded first. ``generation`` counts the starts of the processes.
+    """
 
     index: int
     round: int
@@ -331,6 +370,8 @@ class Block(Struct):
     resources: Resources
     raw: str
     arm: Arm = "candidate"
+    position: int = 0
+    generation: int = 1
     violations: tuple[Violation, ...] = ()
 
     @property
@@ -343,7 +384,7 @@ class Run(Struct):
 
     ``complete`` is false when the session was interrupted: the finished blocks are there, the others are not.
     ``load_s`` is the time during which a block's load was active, out of ``wall_s``, of which ``waited_s`` went by
-    waiting for others to leave the machine alone.
+    waiting for others to leave the machine alone. ``baseline``: in a paired session, the commit of that arm.
     """
 
     schema_version: int
@@ -366,6 +407,7 @@ class Run(Struct):
     waited_s: float
     complete: bool
     stopped_by: str = ""
+    baseline: Commit | None = None
 
     @property
     def backends(self) -> tuple[str, ...]:

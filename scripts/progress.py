@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.status import Status
 from rich.table import Table
 
+from scripts.block import Place
 from scripts.model import Block, Profile
-from scripts.session import Planned
 
 
 def describe(block: Block) -> str:
@@ -26,8 +27,59 @@ def describe(block: Block) -> str:
     )
 
 
+class PairedProgress:
+    """Shows a paired session: what runs, what is left at most, and the latest pair (`scripts.recorder.Progress`)."""
+
+    def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
+        self._console, self._profile, self._labels = console, profile, labels
+        self._status: Status | None = None
+        self._last = ""
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Keep one line up to date during the session, where there is a terminal."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with self._console.status("starting", refresh_per_second=1) as self._status:
+            yield
+        self._status = None
+
+    def warming(self, backend: str) -> None:
+        self._tell(f"warming up {self._labels[backend]}")
+
+    def measuring(self, place: Place, finished: int, remaining_s: float) -> None:
+        again = f", attempt {place.attempt}" if place.attempt > 1 else ""
+        if place.part == 0:
+            self._tell(
+                f"round {place.round} of at most {self._profile.rounds}: {self._labels[place.backend]}, "
+                f"{place.level} users{again} (at most {max(remaining_s, 0) / 60:.1f} min left)"
+            )
+
+    def measured(self, blocks: Sequence[Block], finished: int) -> None:
+        if all(block.valid for block in blocks):
+            text = "   ".join(
+                f"{block.arm} {block.load.throughput_rps:.1f} requests/s, "
+                f"CPU {block.resources.cpu_ms_per_request or 0:.1f} ms"
+                for block in sorted(blocks, key=lambda block: block.arm)
+            )
+        else:
+            text = "; ".join(dict.fromkeys(describe(block) for block in blocks if not block.valid))
+        self._console.print(f"        {text}", highlight=False, markup=False)
+
+    def waiting(self) -> None:
+        self._tell("waiting: something else takes CPU from this machine")
+
+    def _tell(self, text: str) -> None:
+        if self._status is not None:
+            self._status.update(text)
+        elif text != self._last:
+            self._console.print(text, highlight=False, markup=False)
+        self._last = text
+
+
 class SessionProgress:
-    """Shows what runs, what is left, and the latest figures (implements `scripts.session.Progress`)."""
+    """Shows what runs, what is left, and the latest figures (implements `scripts.recorder.Progress`)."""
 
     def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
         self._console, self._profile, self._labels = console, profile, labels
@@ -59,22 +111,24 @@ class SessionProgress:
     def warming(self, backend: str) -> None:
         self._tell(f"warming up {self._labels[backend]}")
 
-    def measuring(self, planned: Planned, attempt: int, finished: int, remaining_s: float) -> None:
-        again = f", attempt {attempt}" if attempt > 1 else ""
+    def measuring(self, place: Place, finished: int, remaining_s: float) -> None:
+        again = f", attempt {place.attempt}" if place.attempt > 1 else ""
         left = f"about {max(remaining_s, 0) / 60:.1f} min left"
         self._bar.update(self._task, completed=finished, left=left)
-        text = f"{self._labels[planned.backend]}, {planned.level} users, round {planned.round}{again}"
+        text = f"{self._labels[place.backend]}, {place.level} users, round {place.round}{again}"
         if self._live is None:
             self._console.print(f"[{finished + 1}/{self._total}] {text} ({left})", highlight=False, markup=False)
         else:
             self._tell(text)
 
-    def measured(self, block: Block, finished: int) -> None:
-        self._latest[block.backend, block.level] = block
+    def measured(self, blocks: Sequence[Block], finished: int) -> None:
+        for block in blocks:
+            self._latest[block.backend, block.level] = block
         self._last = ""
         self._bar.update(self._task, completed=finished)
         if self._live is None:
-            self._console.print(f"        {describe(block)}", highlight=False, markup=False)
+            for block in blocks:
+                self._console.print(f"        {describe(block)}", highlight=False, markup=False)
         else:
             self._live.update(self._render())
 

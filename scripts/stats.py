@@ -1,4 +1,4 @@
-"""Pure numbers: intervals for ratios. No I/O, no knowledge of runs.
+"""Pure numbers: intervals for ratios and effects. No I/O, no knowledge of runs.
 
 Throughputs and latencies are positive and their noise is multiplicative, so they are compared as logarithms and a
 comparison is a ratio (Fleming and Wallace, "How not to lie with statistics", CACM 29(3), 1986).
@@ -6,15 +6,19 @@ comparison is a ratio (Fleming and Wallace, "How not to lie with statistics", CA
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, special, stats
 
 from scripts.model import Struct
 
 FEW_ROUNDS = 6
 """Below this many rounds a level's own spread is too uncertain, and the spread of all levels is used."""
+
+MOST_PRIOR_DEGREES = 20.0
+"""A prior of a variance weighs at most as much as so many rounds."""
 
 Rounds = Mapping[int, float]
 """Positive values of one backend at one level, by round."""
@@ -93,3 +97,96 @@ def _differences(first: Rounds, second: Rounds) -> np.ndarray[tuple[int], np.dty
         raise ValueError("only positive, finite values have a ratio")
     logs = np.log(values)
     return np.asarray(logs[:, 0] - logs[:, 1])
+
+
+class Prior(Struct):
+    """What calibration says of a variance before a session has measured it: about ``variance``, worth ``degrees``."""
+
+    variance: float
+    degrees: float
+
+
+class Effect(Struct):
+    """How much the candidate differs from the baseline, as the mean of log ratios, one a round.
+
+    ``log_ratio`` and ``error`` (its standard error) are natural logarithms; ``degrees``: degrees of freedom behind
+    ``error``; ``rounds``: how many log ratios.
+    """
+
+    log_ratio: float
+    error: float
+    degrees: float
+    rounds: int
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The ratio's interval that errs with probability ``level``: 0.05 gives the 95% interval."""
+        reach = self.error * float(stats.t.ppf(1 - level / 2, self.degrees))
+        return math.exp(self.log_ratio - reach), math.exp(self.log_ratio + reach)
+
+    def differs(self, level: float) -> bool:
+        """Whether the interval at ``level`` leaves out equality."""
+        low, high = self.interval(level)
+        return not low <= 1 <= high
+
+    def smallest_seen(self, level: float, power: float = 0.8) -> float:
+        """The smallest relative effect that a test at ``level`` finds with probability ``power``, as a fraction.
+
+        Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2 (sample sizes).
+        """
+        reach = float(stats.t.ppf(1 - level / 2, self.degrees) + stats.t.ppf(power, self.degrees))
+        return math.expm1(self.error * reach)
+
+
+def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Effect:
+    """The mean of the rounds' log ratios and its standard error.
+
+    Processes are started anew in each round, so that what differs between two processes of the same code is part of
+    the spread between rounds, and the rounds are independent (Kalibera and Jones, "Rigorous benchmarking in reasonable
+    time", ISMM 2013: the highest level that is repeated is the one to compute with). With ``n`` rounds of variance
+    ``s**2`` and a prior, the variance is moderated (Smyth, "Linear models and empirical Bayes methods for assessing
+    differential expression", Stat. Appl. Genet. Mol. Biol. 3, 2004):
+
+        variance = (d0 * s0**2 + (n - 1) * s**2) / (d0 + n - 1),    degrees = d0 + n - 1
+
+    A session that is significantly noisier than the prior (F test at 1%) is not moderated: the prior is of another
+    machine. Raises ValueError with fewer than two rounds and no prior, and for values that are not finite.
+    """
+    values = np.asarray(log_ratios, dtype=np.float64)
+    if not values.size or not np.all(np.isfinite(values)):
+        raise ValueError("an effect needs finite log ratios")
+    own_degrees = values.size - 1
+    own = float(np.var(values, ddof=1)) if own_degrees else 0.0
+    if prior is not None and own_degrees and own > prior.variance * stats.f.ppf(0.99, own_degrees, prior.degrees):
+        prior = None
+    prior_degrees = prior.degrees if prior else 0.0
+    if prior_degrees + own_degrees == 0:
+        raise ValueError("one round shows no spread")
+    pooled = (prior_degrees * (prior.variance if prior else 0.0) + own_degrees * own) / (prior_degrees + own_degrees)
+    return Effect(
+        log_ratio=float(np.mean(values)),
+        error=math.sqrt(pooled / values.size),
+        degrees=prior_degrees + own_degrees,
+        rounds=values.size,
+    )
+
+
+def fit_prior(variances: Sequence[float], degrees: Sequence[float]) -> Prior:
+    """The prior of a variance from those of many sessions, each with its degrees of freedom.
+
+    The variances are taken as ``s0**2`` times F(d, d0); ``d0`` and ``s0`` are matched to the mean and the variance of
+    their logarithms (Smyth 2004, section 6.2). ``degrees`` of the prior is at most MOST_PRIOR_DEGREES: sessions to come
+    run in conditions that calibration has not seen. Raises ValueError with fewer than three positive variances.
+    """
+    pairs = [(v, d) for v, d in zip(variances, degrees, strict=True) if v > 0 and d > 0]
+    if len(pairs) < 3:
+        raise ValueError("a prior needs at least three variances")
+    logs = np.log([v for v, _ in pairs])
+    half = np.array([d for _, d in pairs]) / 2
+    centred = logs - special.digamma(half) + np.log(half)
+    mean = float(np.mean(centred))
+    excess = float(np.var(centred, ddof=1) - np.mean(special.polygamma(1, half)))
+    least = float(special.polygamma(1, MOST_PRIOR_DEGREES / 2))
+    d0 = MOST_PRIOR_DEGREES
+    if excess > least:
+        d0 = 2 * float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, MOST_PRIOR_DEGREES))
+    return Prior(variance=math.exp(mean + special.digamma(d0 / 2) - math.log(d0 / 2)), degrees=d0)

@@ -26,18 +26,20 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     settings = options.apply(args, config.load())
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="bench-logs-") as logs:
-        with open_stack(args, settings, candidates(settings, args.apps), Path(logs), console.print) as stack:
-            for instance in stack.instances:
-                instance.thaw()
-            console.print(_addresses(stack), highlight=False)
-            console.print("Ctrl-C stops everything.")
-            try:
-                while True:
-                    time.sleep(1)
-                    check_alive(stack)
-            except KeyboardInterrupt:
-                console.print("stopping")
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
+        open_stack(args, settings, candidates(settings, args.apps), Path(logs), console.print) as stack,
+    ):
+        for instance in stack.instances:
+            instance.thaw()
+        console.print(_addresses(stack), highlight=False)
+        console.print("Ctrl-C stops everything.")
+        try:
+            while True:
+                time.sleep(1)
+                check_alive(stack)
+        except KeyboardInterrupt:
+            console.print("stopping")
     return 0
 
 

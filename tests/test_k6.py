@@ -59,9 +59,12 @@ def load(url: str, output: Path, users: int = 4, duration_s: float = 2.0) -> k6.
     generator = k6.find(os.environ.get("K6"))
     command = k6.command(generator, "stepped", output)
     subprocess.run(
-        command, env=os.environ | k6.environment(url, users, duration_s, WORK), check=True, capture_output=True
+        command,
+        env=os.environ | k6.environment({"candidate": url}, users, duration_s, WORK),
+        check=True,
+        capture_output=True,
     )
-    return k6.read(output, 0.5, duration_s - 0.5)
+    return k6.read(output, 0.5, duration_s - 0.5)["candidate"]
 
 
 def test_a_real_block(server: str, tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_requests_crossing_the_edges_count_in_part(tmp_path: Path) -> None:
     """Window 101..103: one request half before it, one inside, one three quarters after it."""
     path = tmp_path / "raw.ndjson.gz"
     write(path, [(101.5, 1000), (102.5, 500), (106.0, 4000)], marked_at=2)
-    result = k6.read(path, 1.0, 2.0)
+    result = k6.read(path, 1.0, 2.0)["candidate"]
     assert result.load.window_requests == pytest.approx(0.5 + 1 + 0.25)
     assert result.load.concurrency == pytest.approx((0.5 + 0.5 + 1) / 2)
     assert result.load.latency is not None
@@ -137,7 +140,7 @@ def test_quantiles_agree_with_exact_ones(tmp_path: Path) -> None:
     values = sorted(chance.lognormvariate(4, 1) for _ in range(5000))
     path = tmp_path / "raw.ndjson.gz"
     write(path, [(150, value) for value in values])
-    latency = k6.read(path, 0.0, 100.0).load.latency
+    latency = k6.read(path, 0.0, 100.0)["candidate"].load.latency
     assert latency is not None
     for share, seen in ((0.5, latency.p50_ms), (0.95, latency.p95_ms), (0.99, latency.p99_ms)):
         assert seen == pytest.approx(values[int(share * 5000) - 1], rel=0.001)
@@ -150,7 +153,7 @@ def test_memory_does_not_grow_with_the_output(tmp_path: Path, monkeypatch: pytes
         path = tmp_path / f"{requests}.ndjson.gz"
         write(path, [(100 + i / 1000, 10.0) for i in range(requests)])
         tracemalloc.start()
-        assert k6.read(path, 0.0, 1000.0).load.requests == requests
+        assert k6.read(path, 0.0, 1000.0)["candidate"].load.requests == requests
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0], "six times the requests"

@@ -148,8 +148,8 @@ def test_v2_files(tmp_path: Path) -> None:
     assert (tmp_path / "x/memory.max").read_text() == str(2048 << 20)
     assert cage.limits_in_force() == Limits(cpus=1.5, memory_mb=2048)
     (tmp_path / "x/cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\nnr_throttled 3\nthrottled_usec 750000\n")
-    (tmp_path / "x/memory.current").write_text(f"{10 << 20}\n")
-    assert (cage.cpu_s(), cage.throttled_s(), cage.memory_mb(), cage.peak_memory_mb()) == (2.5, 0.75, 10.0, 10.0)
+    (tmp_path / "x/memory.stat").write_text(f"file {99 << 20}\nanon {10 << 20}\n")
+    assert (cage.cpu_s(), cage.throttled_s(), cage.memory_mb(), cage.peak_memory_mb()) == (2.5, 0.75, 10.0, None)
     (tmp_path / "x/cpu.max").write_text("max 100000\n")
     assert cage.limits_in_force() is None
 

@@ -28,18 +28,18 @@ def test_own_and_foreign_cpu_are_told_apart(tmp_path: Path) -> None:
     """One busy process in the cage, then the same outside it."""
     with Cages(f"bench-test-{os.getpid()}-meter") as cages:
         backend, database = cages.make("backend", "0"), cages.make("database", "0")
-        meter = Meter(backend, database, cages.cpu_s)
+        meter = Meter([backend], database, cages.cpu_s)
         with Process("busy", [sys.executable, "-c", BUSY], log=tmp_path / "log", cage=backend) as process:
             assert process.wait(20) == 0
-        own = meter.stop()(10)
+        own = meter.stop()(0, 10)
         assert own.cpu_s == pytest.approx(1.5, rel=0.4)
         assert own.cpu_ms_per_request == pytest.approx(own.cpu_s * 100)
         assert own.peak_memory_mb >= own.mean_memory_mb > 0
 
         with subprocess.Popen([sys.executable, "-c", BUSY + "\ntime.sleep(20)"]) as stranger:  # still alive at `stop`
-            meter = Meter(backend, database, cages.cpu_s)
+            meter = Meter([backend], database, cages.cpu_s)
             time.sleep(1.5)
-            foreign = meter.stop()(0)
+            foreign = meter.stop()(0, 0)
             stranger.kill()
     assert foreign.cpu_s < 0.05
     assert foreign.cpu_ms_per_request is None

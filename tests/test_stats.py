@@ -4,10 +4,19 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.stats import FEW_ROUNDS, Ratio, log_ratio_interval
+from scripts.stats import (
+    FEW_ROUNDS,
+    MOST_PRIOR_DEGREES,
+    Prior,
+    Ratio,
+    fit_prior,
+    log_ratio_interval,
+    paired_effect,
+)
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 values = st.dictionaries(
@@ -142,3 +151,70 @@ def test_values_without_a_ratio_are_refused(value: float) -> None:
 def test_impossible_confidence_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="confidence"):
         log_ratio_interval({10: {0: 1.0}}, {10: {0: 1.0}}, 10, confidence)
+
+
+# --- effects of paired sessions ---------------------------------------------------------------------------------
+
+
+def test_an_effect_is_a_t_interval_over_rounds() -> None:
+    values = [0.01, 0.03, 0.02, 0.04]
+    effect = paired_effect(values)
+    low, high = scipy.stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert effect.interval(0.05) == pytest.approx((math.exp(low), math.exp(high)))
+    assert effect.differs(0.05)
+    assert not effect.differs(0.001)
+    assert (effect.rounds, effect.degrees) == (4, 3)
+
+
+def test_a_prior_lends_degrees_and_pulls_the_variance() -> None:
+    prior = Prior(variance=1e-4, degrees=12)
+    effect = paired_effect([0.009, 0.011, 0.010], prior)
+    own = np.var([0.009, 0.011, 0.010], ddof=1)
+    assert effect.degrees == 14
+    assert effect.error**2 == pytest.approx((12 * 1e-4 + 2 * own) / 14 / 3)
+
+
+def test_a_session_noisier_than_the_prior_stands_on_its_own() -> None:
+    values = [-0.2, 0.3, 0.1, -0.3, 0.25, 0.02]
+    assert paired_effect(values, Prior(variance=1e-6, degrees=20)) == paired_effect(values)
+
+
+def test_the_smallest_effect_seen_is_found_with_the_stated_power() -> None:
+    """Simulated: sessions whose true effect is `smallest_seen` are found as often as it says."""
+    rng = np.random.default_rng(2)
+    sd, rounds, level, prior = 0.01, 8, 0.01, Prior(variance=1e-4, degrees=20)
+    planned = paired_effect([sd, -sd] * (rounds // 2), prior)
+    truth = math.log1p(planned.smallest_seen(level, 0.8))
+    values = truth + sd * rng.standard_normal((3000, rounds))
+    found = np.mean([paired_effect(list(row), prior).differs(level) for row in values])
+    assert found == pytest.approx(0.8, abs=0.05)
+
+
+def test_a_prior_is_found_again_in_what_it_made() -> None:
+    rng = np.random.default_rng(3)
+    scale, d0, degrees = 4e-4, 10.0, 7.0
+    variances = scale * rng.f(degrees, d0, size=4000)
+    prior = fit_prior(list(variances), [degrees] * len(variances))
+    assert prior.variance == pytest.approx(scale, rel=0.1)
+    assert prior.degrees == pytest.approx(d0, rel=0.2)
+
+
+def test_equal_variances_give_the_strongest_prior_there_is() -> None:
+    rng = np.random.default_rng(4)
+    variances = 1e-4 * rng.chisquare(7, size=500) / 7
+    prior = fit_prior(list(variances), [7.0] * 500)
+    assert prior.degrees == MOST_PRIOR_DEGREES
+    assert prior.variance == pytest.approx(1e-4, rel=0.1)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda values: len(set(values)) > 1))
+def test_swapping_the_arms_turns_the_effect_round(values: list[float]) -> None:
+    one, other = paired_effect(values), paired_effect([-value for value in values])
+    low, high = one.interval(0.05)
+    assert other.interval(0.05) == pytest.approx((1 / high, 1 / low))
+
+
+@pytest.mark.parametrize(("values", "prior"), [([], None), ([0.1], None), ([0.1, math.nan], None)])
+def test_effects_that_cannot_be_told(values: list[float], prior: Prior | None) -> None:
+    with pytest.raises(ValueError, match=r"effect needs finite|no spread"):
+        paired_effect(values, prior)

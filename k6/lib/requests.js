@@ -2,7 +2,6 @@
 import http from "k6/http";
 import { check } from "k6";
 
-const url = __ENV.URL;
 const parameters = { timeout: `${__ENV.DRAIN_S}s` };
 const answer = JSON.parse(__ENV.ANSWER || "{}");
 const keys = Object.keys(answer);
@@ -18,6 +17,6 @@ function counts(response) {
 
 // ANSWER holds the counts that a right answer contains.
 export function ioIntensive() {
-  const response = http.post(url, null, parameters);
+  const response = http.post(__ENV.URL, null, parameters);
   check(response, { "the answer has the contract's counts": counts });
 }

@@ -34,6 +34,14 @@ class Target(Struct):
         return self.backend.name if self.arm == "candidate" else f"{self.backend.name}_{self.arm}"
 
 
+class TargetError(PipelineError):
+    """One target cannot be measured, whatever the others do."""
+
+    def __init__(self, target: Target, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.target = target
+
+
 def candidates(config: Config, apps: Path) -> tuple[Target, ...]:
     """Every backend of ``config`` from the folder ``apps``."""
     return tuple(Target(backend=backend, app=apps.resolve() / backend.name) for backend in config.backends)
@@ -63,8 +71,12 @@ class Instance(Protocol):
 
     def thaw(self) -> None: ...
 
-    def restart(self) -> None:
-        """End its processes and start new ones; they are ready, and frozen, when this returns."""
+    def restart(self, seed: int) -> None:
+        """End its processes, make its database anew and start new processes; they are ready, and frozen, then.
+
+        ``seed``: of the hashes of strings in the new processes (PYTHONHASHSEED), which decide how Python's dictionaries
+        and sets lie in memory.
+        """
 
 
 class Stack(Protocol):
@@ -96,7 +108,8 @@ def check_alive(stack: Stack) -> None:
         )
     for instance in stack.instances:
         if not instance.alive:
-            raise PipelineError(
+            raise TargetError(
+                instance.target,
                 f"backend {instance.target.name} has stopped; the end of its log:\n{instance.tail()}",
                 f"mend {instance.target.app.parent.name}/{instance.target.app.name}, then run `nox -s parity`",
             )

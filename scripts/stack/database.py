@@ -5,6 +5,9 @@ What is set, and why:
 - Every commit is flushed (``innodb_flush_log_at_trx_commit=1``) with either durability. With ``memory`` the data lies
   on a tmpfs, where a flush costs nothing: the backends are compared then, and not the disk.
 - No TLS: drivers differ in whether they would use it, which would be unequal work.
+- Waiting threads do not spin: on the one CPU that the server may have, spinning takes it from the thread that is waited
+  for. Without it a request costs the database 12% less CPU, and the backend under load reaches 95% of its own instead
+  of 87% (FastAPI, 20 users, 2-CPU machine, four 4 s blocks each way).
 - The performance schema is there with everything in it switched off, so that `parity` can switch tracing on in the
   running server, and nothing is traced while blocks are measured.
 
@@ -45,7 +48,10 @@ HISTORY_STATEMENTS = 20_000
 SQL_TEXT_BYTES = 2048
 LOST_CONNECTION = (2006, 2013)
 ENGINE_OPTIONS = {
-    "mysql": ("--mysqlx=OFF", "--tls-version=", "--innodb-redo-log-capacity=256M"),
+    "mysql": (
+        *("--mysqlx=OFF", "--tls-version=", "--innodb-redo-log-capacity=256M"),
+        "--innodb-log-spin-cpu-pct-hwm=0",
+    ),
     "mariadb": ("--skip-ssl", "--innodb-log-file-size=256M"),
 }
 DEFAULT_CONSUMERS = (
@@ -122,13 +128,15 @@ class DatabaseServer:
     def create_database(self, name: str, schema: Path) -> None:
         """Make a database with the tables of ``schema`` and a user of its name, who may do anything in it only.
 
-        ``name`` is a plain identifier. Raises PipelineError naming the statement that fails.
+        A database of that name that is already there is made anew. ``name`` is a plain identifier. Raises
+        PipelineError naming the statement that fails.
         """
-        password = secrets.token_hex(8)
+        password = self._passwords.get(name) or secrets.token_hex(8)
         pattern = name.replace("_", r"\_")  # GRANT takes a bare _ for any one character
         with self._cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
             cursor.execute(f"CREATE DATABASE `{name}`")
-            cursor.execute(f"CREATE USER '{name}'@'%%' IDENTIFIED BY %s", (password,))
+            cursor.execute(f"CREATE USER IF NOT EXISTS '{name}'@'%%' IDENTIFIED BY %s", (password,))
             cursor.execute(f"GRANT ALL ON `{pattern}`.* TO '{name}'@'%'")
             cursor.execute(f"USE `{name}`")
             for number, statement in enumerate(split_statements(schema.read_text()), 1):
@@ -146,6 +154,25 @@ class DatabaseServer:
         with self._naming_errors():
             pymysql.connect(unix_socket=str(self.socket), user=name, password=password, database=name).close()
         self._passwords[name] = password
+
+    def thread_cpu_s(self) -> dict[int, tuple[str, float]]:
+        """By thread that serves a connection: the connection's user, and the thread's CPU seconds so far.
+
+        Threads are used again for other connections, so only differences of one thread mean something. Source: proc(5),
+        schedstat.
+        """
+        with self._cursor() as cursor:
+            cursor.execute(
+                "SELECT processlist_user, thread_os_id FROM performance_schema.threads WHERE thread_os_id IS NOT NULL"
+            )
+            rows = cursor.fetchall()
+        assert self.process is not None
+        found = {}
+        for user, thread in rows:
+            path = Path(f"/proc/{self.process.pid}/task/{thread}/schedstat")
+            with contextlib.suppress(OSError):  # it has just ended
+                found[int(thread)] = (str(user or ""), int(path.read_text().split()[0]) / 1e9)
+        return found
 
     def account(self, name: str) -> dict[str, str]:
         """The variables that tell a backend where the database ``name`` is and how to log in."""
@@ -185,6 +212,7 @@ class DatabaseServer:
             f"--max-connections={settings.max_connections}",
             "--innodb-buffer-pool-size=512M",
             "--innodb-flush-log-at-trx-commit=1",
+            "--innodb-sync-spin-loops=0",
             # A tmpfs has neither direct nor asynchronous I/O.
             *(["--innodb-flush-method=fsync", "--innodb-use-native-aio=OFF"] if in_memory else []),
             "--performance-schema=ON",

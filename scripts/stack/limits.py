@@ -92,14 +92,20 @@ class Cage(ABC):
 
     @abstractmethod
     def memory_mb(self) -> float:
-        """Memory charged to the cage now, page cache included."""
+        """Memory that the cage's processes have of their own now.
 
-    @abstractmethod
+        The kernel charges a file's pages to whoever reads them first, so page cache would tell who came first.
+        """
+
     def peak_memory_mb(self) -> float | None:
-        """The most since `reset_peak`; None where the kernel does not count it."""
+        """The most since `reset_peak`, page cache left out; None where the kernel keeps no peak that can be reset.
 
-    @abstractmethod
-    def reset_peak(self) -> None: ...
+        (Unified hierarchies have ``memory.peak``, but before Linux 6.12 it cannot be reset.)
+        """
+        return None
+
+    def reset_peak(self) -> None:  # noqa: B027  not abstract: most kernels keep no peak that could be reset
+        """Let the kernel's peak begin at what is used now."""
 
     @abstractmethod
     def limits_in_force(self) -> Limits | None:
@@ -183,10 +189,12 @@ class V1Cage(Cage):
         return _number(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
 
     def memory_mb(self) -> float:
-        return _number(self._paths["memory"] / "memory.usage_in_bytes") / MIB
+        return _number(self._paths["memory"] / "memory.stat", "total_rss") / MIB
 
     def peak_memory_mb(self) -> float | None:
-        return _number(self._paths["memory"] / "memory.max_usage_in_bytes") / MIB
+        memory = self._paths["memory"]
+        cache = _number(memory / "memory.stat", "total_cache")
+        return max(0, _number(memory / "memory.max_usage_in_bytes") - cache) / MIB
 
     def reset_peak(self) -> None:
         (self._paths["memory"] / "memory.max_usage_in_bytes").write_text("0")
@@ -211,7 +219,6 @@ class V2Cage(Cage):
         super().__init__(name, cpus, limits)
         self._path = path
         self._cpu_at_end = 0.0
-        self._sampled_peak_mb = 0.0
 
     @property
     def path(self) -> Path:
@@ -243,16 +250,7 @@ class V2Cage(Cage):
         return _number(self.path / "cpu.stat", "throttled_usec") / 1e6
 
     def memory_mb(self) -> float:
-        value = _number(self.path / "memory.current") / MIB
-        self._sampled_peak_mb = max(self._sampled_peak_mb, value)
-        return value
-
-    def peak_memory_mb(self) -> float | None:
-        # Before Linux 6.12 memory.peak cannot be reset, so the highest sample of `memory_mb` stands in for it.
-        return self._sampled_peak_mb or None
-
-    def reset_peak(self) -> None:
-        self._sampled_peak_mb = 0.0
+        return _number(self.path / "memory.stat", "anon") / MIB
 
     def limits_in_force(self) -> Limits | None:
         quota, period = (self.path / "cpu.max").read_text().split()
@@ -304,7 +302,6 @@ class OpenCage(Cage):
     def __init__(self, name: str, cpus: str, limits: Limits | None) -> None:
         super().__init__(name, cpus, limits)
         self._leader: int | None = None
-        self._peak_mb = 0.0
         self._marker = f"BENCH_CAGE={name}-{os.getpid()}"
         self._cpu_s = 0.0
 
@@ -336,15 +333,7 @@ class OpenCage(Cage):
         for pid in self.pids():
             with contextlib.suppress(OSError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        value = pages * os.sysconf("SC_PAGE_SIZE") / MIB
-        self._peak_mb = max(self._peak_mb, value)
-        return value
-
-    def peak_memory_mb(self) -> float | None:
-        return self._peak_mb or None
-
-    def reset_peak(self) -> None:
-        self._peak_mb = 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
     def limits_in_force(self) -> Limits | None:
         return None

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,11 +59,21 @@ def probe(seconds: float) -> Disturbance:
     return Disturbance((after.steal_s - machine.steal_s) / wall_s, max(0.0, busy_s / wall_s))
 
 
+Threads = Mapping[int, tuple[str, float]]
+"""By the database's threads: the user whose connection a thread serves, and its CPU seconds so far."""
+
+
+def _spent_for(user: str, first: Threads, last: Threads) -> float:
+    """CPU seconds of the threads that serve ``user`` at the end; a thread may have served another one before."""
+    return sum(used - first.get(thread, ("", 0.0))[1] for thread, (owner, used) in last.items() if owner == user)
+
+
 class _Reading(NamedTuple):
     time_s: float
-    backend_s: float
-    throttled_s: float
+    backends_s: tuple[float, ...]
+    throttled_s: tuple[float, ...]
     database_s: float
+    threads_s: Threads
     generator_s: float
     own_s: float
     machine: Machine
@@ -72,16 +82,27 @@ class _Reading(NamedTuple):
 class Meter:
     """Reads the counters when it is made and again at `stop`; samples memory between, for its mean.
 
-    ``session_cpu_s`` gives the CPU seconds of everything that the session runs in cages, without the generator,
-    which is a direct child that has ended at `stop` and is counted through getrusage(2).
+    ``backends``: the cages under load. ``session_cpu_s`` gives the CPU seconds of everything that the session runs in
+    cages, without the generator, which is a direct child that has ended at `stop` and is counted through getrusage(2).
+    ``threads_s`` gives the CPU seconds of the database's threads with the user that each serves, and ``users`` names
+    the backends' users; without it, the one backend has all that the database used.
     """
 
-    def __init__(self, backend: Cage, database: Cage, session_cpu_s: Callable[[], float]) -> None:
-        self._backend, self._database, self._session_cpu_s = backend, database, session_cpu_s
-        self._memory_mb: list[float] = []
+    def __init__(
+        self,
+        backends: Sequence[Cage],
+        database: Cage,
+        session_cpu_s: Callable[[], float],
+        users: Sequence[str] = (),
+        threads_s: Callable[[], Threads] = dict,
+    ) -> None:
+        self._backends, self._database, self._session_cpu_s = backends, database, session_cpu_s
+        self._users, self._threads_s = users, threads_s
+        self._memory_mb: list[list[float]] = [[] for _ in backends]
+        for cage in backends:
+            cage.reset_peak()
         self._done = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
-        backend.reset_peak()
         self._first = self._read()
         self._sampler.start()
 
@@ -91,9 +112,10 @@ class Meter:
         generator_s = children.ru_utime + children.ru_stime
         return _Reading(
             time_s=time.monotonic(),
-            backend_s=self._backend.cpu_s(),
-            throttled_s=self._backend.throttled_s(),
+            backends_s=tuple(cage.cpu_s() for cage in self._backends),
+            throttled_s=tuple(cage.throttled_s() for cage in self._backends),
             database_s=self._database.cpu_s(),
+            threads_s=self._threads_s(),
             generator_s=generator_s,
             own_s=self._session_cpu_s() + generator_s + own.ru_utime + own.ru_stime,
             machine=parse_machine(Path("/proc/stat").read_text()),
@@ -101,33 +123,37 @@ class Meter:
 
     def _sample(self) -> None:
         while True:
-            self._memory_mb.append(self._backend.memory_mb())
+            for cage, samples in zip(self._backends, self._memory_mb, strict=True):
+                samples.append(cage.memory_mb())
             if self._done.wait(SAMPLE_S):
                 return
 
-    def stop(self) -> Callable[[int], Resources]:
-        """Read the counters now; the answer makes the block's resources once its requests are counted."""
+    def stop(self) -> Callable[[int, int], Resources]:
+        """Read the counters now; the answer makes the resources of a backend, by its index, from its requests."""
         last = self._read()
         self._done.set()
         self._sampler.join()
-        samples = list(self._memory_mb)
-        peak = self._backend.peak_memory_mb() or max(samples)
         first = self._first
         wall_s = last.time_s - first.time_s
-        cpu_s = last.backend_s - first.backend_s
-        database_s = last.database_s - first.database_s
+        peaks_mb = [
+            cage.peak_memory_mb() or max(samples) for cage, samples in zip(self._backends, self._memory_mb, strict=True)
+        ]
         busy_s = last.machine.busy_s - first.machine.busy_s
 
-        def resources(requests: int) -> Resources:
+        def resources(index: int, requests: int) -> Resources:
+            cpu_s = last.backends_s[index] - first.backends_s[index]
+            database_s = last.database_s - first.database_s
+            share_s = _spent_for(self._users[index], first.threads_s, last.threads_s) if self._users else database_s
+            samples = self._memory_mb[index]
             return Resources(
                 wall_s=wall_s,
                 cpu_s=cpu_s,
                 cpu_ms_per_request=cpu_s * 1000 / requests if requests else None,
-                throttled_s=last.throttled_s - first.throttled_s,
-                peak_memory_mb=peak,
+                throttled_s=last.throttled_s[index] - first.throttled_s[index],
+                peak_memory_mb=peaks_mb[index],
                 mean_memory_mb=sum(samples) / len(samples),
                 database_cpu_s=database_s,
-                database_cpu_ms_per_request=database_s * 1000 / requests if requests else None,
+                database_cpu_ms_per_request=share_s * 1000 / requests if requests else None,
                 generator_cpus=(last.generator_s - first.generator_s) / wall_s,
                 steal_cpus=(last.machine.steal_s - first.machine.steal_s) / wall_s,
                 foreign_cpus=max(0.0, (busy_s - (last.own_s - first.own_s)) / wall_s),

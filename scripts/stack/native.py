@@ -11,13 +11,14 @@ import socket
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from scripts import k6
 from scripts.config import ROOT
 from scripts.model import Config, DatabaseSettings, Environment, PipelineError
-from scripts.stack import Say, Target, environments, limits, machine, packages
+from scripts.stack import Say, Target, TargetError, environments, limits, machine, packages
 from scripts.stack.database import DatabaseServer, free_port
 from scripts.stack.database import provide as provide_database
 from scripts.stack.process import Process, uninterrupted, wait_until
@@ -41,6 +42,7 @@ class NativeInstance:
         log: Path,
         cage: limits.Cage,
         variables: Mapping[str, str],
+        renew_database: Callable[[], None],
     ) -> None:
         self.target = target
         self.url = f"http://127.0.0.1:{port}"
@@ -49,7 +51,7 @@ class NativeInstance:
         self.log = log
         self.cage = cage
         self._process: Process | None = None
-        self._port, self._python = port, python
+        self._port, self._python, self._renew_database = port, python, renew_database
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(folder),
@@ -77,7 +79,8 @@ class NativeInstance:
         if not (self.alive and _answers(url)):
             state = "did not become healthy" if self.alive else "stopped while starting"
             app = self.target.app
-            raise PipelineError(
+            raise TargetError(
+                self.target,
                 f"backend {self.target.name} {state}; the end of its log:\n{self.tail()}",
                 f"mend {app.relative_to(ROOT) if app.is_relative_to(ROOT) else app}",
             )
@@ -97,8 +100,10 @@ class NativeInstance:
         if self._process:
             self._process.thaw()
 
-    def restart(self) -> None:
+    def restart(self, seed: int) -> None:
         self.stop()
+        self._renew_database()
+        self._environment["PYTHONHASHSEED"] = str(seed)
         self.start()
         self.wait_ready()
         self.freeze()
@@ -134,6 +139,10 @@ class NativeStack:
     def cpu_s(self) -> float:
         return self._cages.cpu_s()
 
+    def _create_database(self, target: Target) -> None:
+        with _naming(target):
+            self.database.create_database(target.name, target.app.parent / "schema.sql")
+
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config = self._config
         ports = [t.backend.port if t.arm == "candidate" else free_port() for t in self._targets]
@@ -153,7 +162,7 @@ class NativeStack:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             self._say("providing the database and the backends' environments")
             installing = pool.submit(provide_database, config.database, CACHE, self._say)
-            made = dict(zip(self._targets, pool.map(lambda t: environments.provide(t.app, CACHE), self._targets), strict=True))
+            made = dict(zip(self._targets, pool.map(_provide_python, self._targets), strict=True))
             installation = installing.result()
 
         cleaning.callback(os.sched_setaffinity, 0, allowed)
@@ -169,11 +178,14 @@ class NativeStack:
             DatabaseServer(installation, config.database, self.database_cage, data, self._logs / "database.log")
         )
         for target, port in zip(self._targets, ports, strict=True):
-            cage = self._cages.make(target.name, cpus.backend, (target.limits or config.limits) if self.limited else None)
-            self.database.create_database(target.name, target.app.parent / "schema.sql")
+            cage = self._cages.make(
+                target.name, cpus.backend, (target.limits or config.limits) if self.limited else None
+            )
+            renew = partial(self._create_database, target)
+            renew()
             variables = {**config.workload.environment, **self.database.account(target.name)}
             log = self._logs / f"{target.name}.log"
-            instance = NativeInstance(target, port, made[target], folder / target.name, log, cage, variables)
+            instance = NativeInstance(target, port, made[target], folder / target.name, log, cage, variables, renew)
             cleaning.callback(instance.stop)
             instance.start()
             self.instances += (instance,)
@@ -194,6 +206,20 @@ class NativeStack:
             database_cpus=cpus.database,
             generator_cpus=cpus.generator,
         )
+
+
+@contextlib.contextmanager
+def _naming(target: Target) -> Iterator[None]:
+    """An error inside is this target's alone."""
+    try:
+        yield
+    except PipelineError as error:
+        raise TargetError(target, error.message, error.hint) from error
+
+
+def _provide_python(target: Target) -> Path:
+    with _naming(target):
+        return environments.provide(target.app, CACHE)
 
 
 def _place(settings: DatabaseSettings) -> str:

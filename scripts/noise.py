@@ -1,0 +1,24 @@
+"""What calibration has learnt of a stack's noise: the prior of each variance, kept in history/noise/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from scripts.config import ROOT
+from scripts.model import PipelineError
+from scripts.stats import Prior
+
+FOLDER = ROOT / "history" / "noise"
+
+
+def read_priors(stack: str, folder: Path = FOLDER) -> dict[str, Prior]:
+    """By ``backend/metric``, the prior of the variance of a round's log ratio; empty where nothing was calibrated."""
+    path = folder / f"{stack}.json"
+    if not path.exists():
+        return {}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Prior])
+    except (OSError, msgspec.DecodeError) as error:
+        raise PipelineError(f"{path}: {error}", "make it anew: nox -s calibrate -- report") from error

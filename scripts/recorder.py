@@ -1,0 +1,188 @@
+"""What every kind of session does with its blocks: measure them, wait for calm, and keep the run whole on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from scripts import history, k6
+from scripts.block import Place, load, measure, running
+from scripts.model import SCHEMA_VERSION, Block, Commit, Config, ParitySummary, PipelineError, Profile, Run
+from scripts.stack import Instance, Stack
+from scripts.stack.meter import probe
+from scripts.stack.process import uninterrupted
+
+INTERRUPTED = "interrupted"
+SETTLE_S = (0.5, 25.0)
+"""Least and most seconds before the window."""
+SETTLE_LATENCIES = 1.2
+"""The window opens when every user has had time for this many requests at the rate seen before."""
+CALM_PROBE_S = 0.5
+CALM_PAUSE_S = 3.0
+GIVE_UP_AFTER = 15
+"""So many disturbed blocks in a row when patience is at its end, and the session stops: the machine is not fit."""
+
+
+class Progress(Protocol):
+    """What a session tells while it goes on."""
+
+    def warming(self, backend: str) -> None: ...
+
+    def measuring(self, place: Place, finished: int, remaining_s: float) -> None: ...
+
+    def measured(self, blocks: Sequence[Block], finished: int) -> None: ...
+
+    def waiting(self) -> None: ...
+
+
+class Recorder:
+    """Holds the run of a session while it grows.
+
+    ``directory`` receives ``run.json`` and ``raw/*.ndjson.gz``; ``began`` is the `time.monotonic` from which the run's
+    wall time counts, with bringing up the stack and proving parity.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        config: Config,
+        profile: Profile,
+        commits: tuple[Commit, Commit | None],
+        run_id: str,
+        seed: int,
+        directory: Path,
+        progress: Progress,
+        parity: tuple[ParitySummary, ...],
+        began: float,
+    ) -> None:
+        self.stack, self.config, self.profile, self.progress = stack, config, profile, progress
+        self.blocks: list[Block] = []
+        self._directory, self._began = directory, began
+        self._rate_rps: dict[str, float] = {}
+        self._disturbed = 0
+        self._waited_s = 0.0
+        candidates = [i for i in stack.instances if i.target.arm == "candidate"]
+        self._run = Run(
+            schema_version=SCHEMA_VERSION,
+            id=run_id,
+            started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            profile=profile,
+            scenario="stepped",
+            seed=seed,
+            commit=commits[0],
+            baseline=commits[1],
+            environment=stack.environment,
+            workload=config.workload,
+            limits=config.limits,
+            limited=stack.limited,
+            labels={i.target.backend.name: i.target.backend.label for i in candidates},
+            packages={i.target.name: dict(i.packages) for i in stack.instances},
+            parity=parity,
+            blocks=(),
+            wall_s=0.0,
+            load_s=0.0,
+            waited_s=0.0,
+            complete=False,
+        )
+        (directory / "raw").mkdir(parents=True, exist_ok=True)
+
+    def record(self, *, complete: bool, stopped_by: str = "") -> Run:
+        """Write the run as it is now. On a full disk the record that was written after the last block stays."""
+        run = self.snapshot(complete=complete, stopped_by=stopped_by)
+        try:
+            history.write_run(run, self._directory / "run.json")
+        except PipelineError:
+            if complete or not self.blocks:
+                raise
+        return run
+
+    def snapshot(self, *, complete: bool = False, stopped_by: str = "") -> Run:
+        """The run as it is now."""
+        load_s = {(block.index, block.attempt, block.started): block.load.load_s for block in self.blocks}
+        return msgspec.structs.replace(
+            self._run,
+            blocks=tuple(self.blocks),
+            wall_s=time.monotonic() - self._began,
+            load_s=sum(load_s.values()),
+            waited_s=self._waited_s,
+            complete=complete,
+            stopped_by=stopped_by,
+        )
+
+    def warm_up(self, instance: Instance, level: int) -> None:
+        """Load an instance without measuring, which also shows about how fast it is."""
+        name = instance.target.backend.name
+        self.progress.warming(name)
+        raw = self._directory / "raw" / f"warmup-{instance.target.name}.ndjson.gz"
+        with running([instance]):
+            load(self.stack, self.config, [instance], level, self.profile.warmup_s, raw)
+        seen = k6.read(raw, 0.0, self.profile.warmup_s)["candidate"].load
+        raw.unlink()
+        self._rate_rps[name] = seen.requests / max(seen.load_s, 0.1)
+
+    def settle_s(self, backend: str, level: int, share: float = 1.0) -> float:
+        """Seconds in which every user gets through its first request, with a ``share`` of the CPU."""
+        rate_rps = share * self._rate_rps.get(backend, 0.0)
+        latency_s = level / rate_rps if rate_rps else SETTLE_S[1]
+        return round(min(max(SETTLE_LATENCIES * latency_s, SETTLE_S[0]), SETTLE_S[1]), 3)
+
+    def drain_s(self, backend: str, level: int) -> float:
+        """About how long the requests in flight take when no more are started."""
+        return level / max(self._rate_rps.get(backend, 0.0), 0.1)
+
+    def measure(self, instances: Sequence[Instance], place: Place, finished: int, remaining_s: float) -> list[Block]:
+        """Measure a block of every instance at once, and keep it."""
+        self.progress.measuring(place, finished, remaining_s)
+        blocks = measure(self.stack, self.config, instances, place, self._directory)
+        self.blocks += blocks
+        if all(block.valid for block in blocks):
+            self._rate_rps[place.backend] = sum(block.load.throughput_rps for block in blocks)
+        return blocks
+
+    def pause(self, blocks: Sequence[Block]) -> None:
+        """Between blocks: the profile's gap, or after a disturbed block until the machine is calm again."""
+        self._disturbed = self._disturbed + 1 if may_pass(blocks) else 0
+        patience_s = self.profile.patience_s
+        if self._disturbed >= GIVE_UP_AFTER and 0 < patience_s <= self._waited_s:
+            details = "; ".join(violation.detail for block in blocks for violation in block.violations)
+            raise PipelineError(
+                f"the last {self._disturbed} blocks were all disturbed, at last because {details}",
+                "stop what else runs on this machine, or measure on a quieter one (bounds: bench.toml [validity])",
+            )
+        time.sleep(self.profile.gap_s)
+        if self._disturbed:
+            began = time.monotonic()
+            deadline = began + patience_s - self._waited_s
+            while time.monotonic() < deadline and not self._is_calm():
+                self.progress.waiting()
+                time.sleep(CALM_PAUSE_S)
+            self._waited_s += time.monotonic() - began
+
+    def _is_calm(self) -> bool:
+        """Whether nobody takes CPU away just now; asked with all CPUs busy, since else nothing would be missed."""
+        bounds = self.config.validity
+        disturbance = probe(CALM_PROBE_S)
+        return disturbance.steal_cpus <= bounds.steal_cpus / 2 and disturbance.foreign_cpus <= bounds.foreign_cpus
+
+
+def may_pass(blocks: Sequence[Block]) -> bool:
+    """Whether blocks measured at once are invalid, and for passing reasons only: then they are measured again."""
+    violations = [violation for block in blocks for violation in block.violations]
+    return bool(violations) and all(violation.passing for violation in violations)
+
+
+def finish(recorder: Recorder, measure_all: Callable[[], None]) -> Run:
+    """Let a session measure until it is done or something stops it; the finished blocks are kept in either case."""
+    try:
+        measure_all()
+    except KeyboardInterrupt:
+        with uninterrupted():
+            return recorder.record(complete=False, stopped_by=INTERRUPTED)
+    except PipelineError as error:
+        return recorder.record(complete=False, stopped_by=f"{error.message}\n{error.hint}".strip())
+    return recorder.record(complete=True)

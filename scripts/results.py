@@ -1,0 +1,91 @@
+"""The folder of a session's results: ``results/<run id>/``, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from scripts import prose
+from scripts.model import Commit, PipelineError, Run
+from scripts.recorder import INTERRUPTED
+
+
+def make_run_id(commit: Commit, now: datetime) -> str:
+    """``20261123T221530Z-ab12cd3-5f3a9c``: UTC time, short commit, and a hosted runner's run id or a random token."""
+    hosted = os.environ.get("GITHUB_RUN_ID")
+    token = f"{hosted}.{os.environ.get('GITHUB_RUN_ATTEMPT', '1')}" if hosted else secrets.token_hex(3)
+    return f"{now:%Y%m%dT%H%M%SZ}-{commit.sha[:7] or 'nocommit'}-{token}"
+
+
+def measure_into(results: Path, run_id: str, console: Console, measure: Callable[[Path], Run]) -> Run:
+    """Let ``measure`` fill ``results/<run id>.partial``, and return its run if it has any block.
+
+    The caller gives the folder its place with `keep`. Where nothing was measured the folder is removed, or kept as
+    ``<run id>.failed`` with its logs if something went wrong.
+    """
+    _mention_unfinished(results, console)
+    unfinished = results / f"{run_id}.partial"
+    try:
+        (unfinished / "logs").mkdir(parents=True)
+    except OSError as error:
+        raise PipelineError(
+            f"{results}: cannot be written: {error.strerror}", "choose a folder with --output"
+        ) from error
+    try:
+        run = measure(unfinished)
+        if not run.blocks:
+            raise KeyboardInterrupt if run.stopped_by == INTERRUPTED else PipelineError(run.stopped_by)
+    except KeyboardInterrupt:
+        shutil.rmtree(unfinished)
+        raise
+    except PipelineError as error:
+        failed = unfinished.rename(results / f"{run_id}.failed")
+        error.hint = f"{error.hint}\nthe logs are in {failed / 'logs'}".strip()
+        raise
+    return run
+
+
+def keep(run: Run, results: Path, console: Console, write: Callable[[Path], object]) -> Path:
+    """Give the run's folder its place and let ``write`` add what is made from it; says what stopped the session."""
+    finished = (results / f"{run.id}.partial").rename(results / run.id)
+    if not run.complete:
+        console.print(f"[bold]The session stopped early[/]: {escape(run.stopped_by)}", highlight=False)
+        console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
+    try:
+        _point_latest_to(finished)
+        write(finished)
+    except (PipelineError, OSError) as error:
+        raise PipelineError(
+            f"the report could not be written: {error}", f"free some space, then: nox -s report -- {finished}"
+        ) from error
+    return finished
+
+
+def exit_code(run: Run) -> int:
+    """0: complete; 130: interrupted; 1: stopped by something else."""
+    if run.complete:
+        return 0
+    return 130 if run.stopped_by == INTERRUPTED else 1
+
+
+def _mention_unfinished(results: Path, console: Console) -> None:
+    """Say what a killed session has left: its finished blocks can still be reported."""
+    for folder in sorted(results.glob("*.partial")):
+        if (folder / "run.json").exists():
+            console.print(
+                f"[dim]·[/] {folder} is left of a killed session; `nox -s report -- {folder}` reports its blocks"
+            )
+
+
+def _point_latest_to(finished: Path) -> None:
+    """``results/latest`` becomes this run, in one step."""
+    temporary = finished.with_name(f".latest-{finished.name}")
+    temporary.symlink_to(finished.name)
+    temporary.replace(finished.with_name("latest"))

@@ -1,0 +1,145 @@
+"""A verdict in words: for the terminal, and as Markdown for a pull request. Pure; everything measured is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from scripts import prose
+from scripts.escape import markdown, plain
+from scripts.model import METRICS, Commit
+from scripts.verdict import BackendVerdict, Finding, Outcome, Verdict
+
+COMMENT_LIMIT = 65_536
+"""Characters that a comment may have; GitHub refuses longer ones."""
+MARKER = "<!-- benchmark verdict -->"
+STYLES = {
+    Outcome.REGRESSION: "bold red",
+    Outcome.INCOMPARABLE: "bold yellow",
+    Outcome.INVALID: "bold yellow",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.IMPROVEMENT: "bold green",
+    Outcome.NO_CHANGE: "green",
+}
+TO_DO = {
+    Outcome.REGRESSION: "look at it before this is merged.",
+    Outcome.INCOMPARABLE: "mend or choose another baseline.",
+    Outcome.INVALID: "nothing can be said; measure again.",
+    Outcome.INCONCLUSIVE: "nothing has to be done; a longer session would say more.",
+    Outcome.IMPROVEMENT: "nothing has to be done.",
+    Outcome.NO_CHANGE: "nothing has to be done.",
+}
+HEADS = ("backend", "metric", "users", "verdict", "effect", "95% interval", "smallest effect seen", "rounds")
+CHANGES = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
+CLOSE = "\n\n</details>"
+CUT = "\n\n_Cut here: the rest did not fit; verdict.json has it all._\n"
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict, where, and whether anything is to be done, in one line."""
+    if not verdict.backends:
+        return "Nothing measurable changed: no file that a backend runs differs. Nothing has to be done."
+    where = [v.label for v in verdict.backends if v.outcome is verdict.outcome]
+    what = verdict.outcome.value
+    return f"{what[0].upper()}{what[1:]} in {prose.listing(where)}: {TO_DO[verdict.outcome]}"
+
+
+def render_terminal(verdict: Verdict) -> RenderableType:
+    """The verdict with one table of what changed and one of the rest."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in HEADS:
+        table.add_column(head, justify="left" if head in HEADS[:2] else "right")
+    for backend in verdict.backends:
+        for finding in backend.findings:
+            row = _row(backend, finding)
+            table.add_row(*(Text(cell, style=STYLES[finding.outcome] if cell == row[3] else "") for cell in row))
+    notes = [Text(plain(line), style="yellow") for line in notes_on(verdict)]
+    parts = [table] if table.rows else []
+    return Group(*parts, *notes, Text(plain(headline(verdict)), style=STYLES[verdict.outcome]))
+
+
+def render_comment(verdict: Verdict) -> str:
+    """Markdown of at most COMMENT_LIMIT characters; the first line is the verdict and what is to be done."""
+    changed = [(b, f) for b in verdict.backends for f in b.findings if f.outcome in CHANGES]
+    lines = [MARKER, f"**{markdown(headline(verdict))}**", ""]
+    lines += [f"- {markdown(note)}" for note in notes_on(verdict)]
+    if changed:
+        lines += ["", *_table(changed)]
+    if verdict.backends:
+        rest = [(b, f) for b in verdict.backends for f in b.findings if f.outcome not in CHANGES]
+        lines += _folded("Everything that was compared", _table(rest))
+        lines += _folded("How it was measured", [f"- {line}" for line in _conditions(verdict)])
+    lines += _folded("Repeat it", ["", f"    {plain(verdict.command)}", ""])
+    text = "\n".join(lines) + "\n"
+    if len(text) <= COMMENT_LIMIT:
+        return text
+    return text[: COMMENT_LIMIT - len(CUT) - len(CLOSE)].rpartition("\n")[0] + CLOSE + CUT
+
+
+def notes_on(verdict: Verdict) -> list[str]:
+    """What counts say, what could not be measured, and why."""
+    notes = []
+    for backend in verdict.backends:
+        before, after = backend.statements
+        if before is not None and after is not None and before != after:
+            notes.append(f"{backend.label}: {after} statements a request instead of {before}; a count, so certain.")
+        if backend.reason:
+            notes.append(f"{backend.label}: {backend.reason}.")
+    if verdict.stopped_by:
+        notes.append(f"The session stopped early: {verdict.stopped_by}")
+    return notes
+
+
+def _row(backend: BackendVerdict, finding: Finding) -> tuple[str, ...]:
+    metric = METRICS[finding.metric]
+    users = "all" if finding.level is None else str(finding.level)
+    head = (backend.label, metric.label, users, finding.outcome.value)
+    if finding.ratio is None or finding.low is None or finding.high is None or finding.smallest_seen is None:
+        return (*head, finding.reason or "-", "-", "-", str(finding.rounds))
+    interval = f"{percent(finding.low)} to {percent(finding.high)}"
+    return (*head, percent(finding.ratio), interval, f"{100 * finding.smallest_seen:.1f}%", str(finding.rounds))
+
+
+def percent(ratio: float) -> str:
+    """``+2.1%`` for 1.021."""
+    return f"{100 * (ratio - 1):+.1f}%"
+
+
+def _table(rows: Iterable[tuple[BackendVerdict, Finding]]) -> list[str]:
+    lines = [f"| {' | '.join(HEADS)} |", "|---|---|---:|---|---:|---:|---:|---:|"]
+    return lines + [f"| {' | '.join(markdown(cell) for cell in _row(b, f))} |" for b, f in rows]
+
+
+def _folded(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", "<details>", f"<summary>{title}</summary>", "", *lines, CLOSE.strip()]
+
+
+def _conditions(verdict: Verdict) -> list[str]:
+    lines = [f"baseline {_commit(verdict.baseline)}", f"candidate {_commit(verdict.candidate)}"]
+    if verdict.environment and verdict.profile:
+        env, profile = verdict.environment, verdict.profile
+        lines += [
+            markdown(
+                f"{env.cpu_model} with {env.cpu_count} CPUs, {env.os}, {env.database} {env.database_version} "
+                f"({env.durability}), k6 {env.k6}, Python {env.python}, {env.stack} stack"
+            ),
+            f"layout {verdict.layout}, at most {profile.rounds} rounds of {profile.pairs} pairs of "
+            f"{profile.duration_s:g} s, {verdict.wall_s / 60:.1f} minutes in all",
+            f"{verdict.blocks} blocks, of which invalid: "
+            + (", ".join(f"{count} x {markdown(rule)}" for rule, count in verdict.invalid_blocks.items()) or "none"),
+            f"a session without any change says one with a probability of at most {verdict.false_alarms:.1%}",
+        ]
+    for backend in verdict.backends:
+        before, after = backend.statements
+        if after is not None:
+            lines.append(f"{markdown(backend.label)}: {before} statements a request before, {after} after")
+    return lines
+
+
+def _commit(commit: Commit) -> str:
+    changes = ", with uncommitted changes" if commit.dirty else ""
+    return f"{markdown(commit.sha[:7])} {markdown(commit.subject)}{changes}"
