@@ -89,6 +89,12 @@ def comment(session: nox.Session) -> None:
 
 
 @nox.session
+def calibrate(session: nox.Session) -> None:
+    """Measure how often a verdict is wrong and what it can see; goes on where it was (-- --help explains)."""
+    step(session)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
     check(session, "python", "-m", "pytest", *session.posargs)

@@ -21,6 +21,7 @@ STEPS = {
     "report": "run.json -> the report, figures and JSON of the study",
     "compare": "two revisions -> a paired session -> verdict.json",
     "comment": "verdict.json -> Markdown for a pull request",
+    "calibrate": "sessions whose truth is known -> how often verdicts are wrong, and what they can see",
     "record": "run.json -> history/",
 }
 

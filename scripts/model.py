@@ -384,7 +384,8 @@ class Run(Struct):
 
     ``complete`` is false when the session was interrupted: the finished blocks are there, the others are not.
     ``load_s`` is the time during which a block's load was active, out of ``wall_s``, of which ``waited_s`` went by
-    waiting for others to leave the machine alone. ``baseline``: in a paired session, the commit of that arm.
+    waiting for others to leave the machine alone. ``baseline``: in a paired session, the commit of that arm,
+    and ``layout``: how its pairs lie.
     """
 
     schema_version: int
@@ -408,6 +409,7 @@ class Run(Struct):
     complete: bool
     stopped_by: str = ""
     baseline: Commit | None = None
+    layout: Layout | None = None
 
     @property
     def backends(self) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from scripts.config import ROOT
+from scripts.history import replace
 from scripts.model import PipelineError
 from scripts.stats import Prior
 
@@ -22,3 +24,11 @@ def read_priors(stack: str, folder: Path = FOLDER) -> dict[str, Prior]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Prior])
     except (OSError, msgspec.DecodeError) as error:
         raise PipelineError(f"{path}: {error}", "make it anew: nox -s calibrate -- report") from error
+
+
+def write_priors(stack: str, priors: Mapping[str, Prior], folder: Path = FOLDER) -> Path:
+    """Keep the priors, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{stack}.json"
+    replace(path, msgspec.json.format(msgspec.json.encode(dict(priors), order="sorted"), indent=1) + b"\n")
+    return path

@@ -76,6 +76,7 @@ class Recorder:
             seed=seed,
             commit=commits[0],
             baseline=commits[1],
+            layout=config.compare.layout if commits[1] else None,
             environment=stack.environment,
             workload=config.workload,
             limits=config.limits,

@@ -259,9 +259,8 @@ def undecided(run: Run, comparison: Comparison, priors: Mapping[str, Prior]) -> 
         if reached in looks(run.profile, comparison):
             verdict = judge_backend(run, backend, comparison, priors)
             deciding = [f for f in verdict.findings if f.level is None and comparison.metrics[f.metric].decides]
-            if all(f.outcome in (Outcome.REGRESSION, Outcome.IMPROVEMENT, Outcome.NO_CHANGE) for f in deciding):
-                continue
-            if any(f.outcome is Outcome.REGRESSION for f in deciding):
+            clear = (Outcome.REGRESSION, Outcome.IMPROVEMENT, Outcome.NO_CHANGE)
+            if verdict.outcome in clear[:2] or all(f.outcome in clear for f in deciding):
                 continue
         elif reached and not any(block.valid for block in blocks):
             continue

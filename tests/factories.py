@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection
 
+import msgspec
+
 from scripts.model import (
     SCHEMA_VERSION,
+    Arm,
     Block,
     Commit,
     Environment,
@@ -191,4 +195,69 @@ def make_run(
         waited_s=0.0,
         complete=complete,
         stopped_by="" if complete else "Ctrl-C",
+    )
+
+
+def make_paired_run(
+    seed: int = 1,
+    *,
+    backends: tuple[str, ...] = ("fastapi",),
+    levels: tuple[int, ...] = (10,),
+    rounds: int = 12,
+    of: int = 12,
+    pairs: int = 2,
+    noise: float = 0.005,
+    slower: float = 0.0,
+    invalid_rounds: Collection[int] = (),
+    violation: Violation = LIMITED_BY_K6,
+    statements: tuple[int, int] = (168, 168),
+) -> Run:
+    """A paired session whose candidate needs ``slower`` (a fraction) more CPU and time; ``rounds`` done ``of`` so many.
+
+    ``noise``: standard deviation of each round's log ratio. The blocks of ``invalid_rounds`` have the ``violation``.
+    """
+    rng = random.Random(f"paired/{seed}")
+    run = make_run(seed, levels=levels, labels={name: LABELS[name] for name in backends})
+    blocks: list[Block] = []
+    index = 0
+    for number in range(1, rounds + 1):
+        for backend in backends:
+            ratio = math.log1p(slower) + rng.gauss(0, noise)
+            for level in levels:
+                for _ in range(pairs):
+                    index += 1
+                    base = make_block(backend, level, number, index=index, seed=seed, duration_s=4.0)
+                    scale = math.exp(ratio + rng.gauss(0, noise / 3))
+                    bad = (violation,) if number in invalid_rounds else ()
+                    for arm, factor in (("candidate", scale), ("baseline", 1.0)):
+                        blocks.append(_scaled(base, arm, factor, bad))  # type: ignore[arg-type]
+    parity = tuple(
+        msgspec.structs.replace(summary, arm=arm, statements_per_request=count)
+        for arm, count in zip(("baseline", "candidate"), statements, strict=True)
+        for summary in make_parity()
+        if summary.backend in backends
+    )
+    profile = Profile(name="pr", levels=levels, rounds=of, duration_s=4.0, warmup_s=1.5, pairs=pairs)
+    return msgspec.structs.replace(
+        run, blocks=tuple(blocks), parity=parity, profile=profile, baseline=run.commit, packages={}
+    )
+
+
+def _scaled(block: Block, arm: Arm, factor: float, violations: tuple[Violation, ...]) -> Block:
+    """The block with times and CPU ``factor`` times as large."""
+    latency = block.load.latency
+    assert latency is not None
+    used = block.resources
+    return msgspec.structs.replace(
+        block,
+        arm=arm,
+        violations=violations,
+        load=msgspec.structs.replace(
+            block.load,
+            throughput_rps=block.load.throughput_rps / factor,
+            latency=Latency(**{name: factor * getattr(latency, name) for name in latency.__struct_fields__}),
+        ),
+        resources=msgspec.structs.replace(
+            used, cpu_s=factor * used.cpu_s, cpu_ms_per_request=factor * (used.cpu_ms_per_request or 0.0)
+        ),
     )

@@ -1,0 +1,175 @@
+"""Verb ``calibrate``: sessions whose truth is known -> the rate of false alarms and the smallest effect seen."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from scripts import calibration, calibration_text, checkout, config, noise, options
+from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
+from scripts.contract import check_parity, summarise
+from scripts.history import replace
+from scripts.model import Arm, Block, Config, Layout, PipelineError, Profile, Run
+from scripts.paired import PairedSession
+from scripts.plant import Planted, parse, plant
+from scripts.progress import PairedProgress
+from scripts.recorder import Recorder
+from scripts.results import make_run_id
+from scripts.stack import Target
+from scripts.stack.choice import open_stack
+from scripts.verdict import undecided
+
+STORE = config.ROOT / "history" / "calibration"
+DOCUMENT = config.ROOT / "docs" / "calibration.md"
+CASES = "none=10,cpu:0.01=3,cpu:0.02=3"
+EPILOG = """\
+slow-downs: none (the same code twice), cpu:SHARE (of a request's CPU time), quota:SHARE, statement:NUMBER, sleep:MS,
+memory:MIB
+
+examples:
+  nox -s calibrate                                  go on with the campaign, until it is complete or Ctrl-C
+  nox -s calibrate -- --minutes 30                  no session is begun after 30 minutes
+  nox -s calibrate -- --cases none=4 --layout alternating --backends fastapi
+  nox -s calibrate -- --report                      tables and figures from what is stored: docs/calibration.md
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: the campaign is complete, or its time is over; 130: interrupted, with every finished session kept."""
+    settings = config.load()
+    args = _parser().parse_args(arguments)
+    settings = options.apply(args, settings)
+    console = Console()
+    layout: Layout = args.layout or settings.compare.layout
+    store = STORE / f"{args.stack}-{layout}"
+    if not args.report:
+        profile = options.profile(args, settings)
+        settings = msgspec.structs.replace(settings, compare=msgspec.structs.replace(settings.compare, layout=layout))
+        cases = _cases(args.cases, [backend.name for backend in settings.backends])
+        _campaign(args, settings, profile, cases, store, console)
+    return _report(settings, store, console)
+
+
+def _campaign(
+    args: argparse.Namespace,
+    settings: Config,
+    profile: Profile,
+    cases: Sequence[Case],
+    store: Path,
+    console: Console,
+) -> None:
+    """Measure and store session after session; what is stored already counts."""
+    began = time.monotonic()
+    wanted = sum(case.sessions for case in cases)
+    while time.monotonic() - began < args.minutes * 60:
+        sessions = calibration.read_sessions(store) if store.exists() else []
+        case = calibration.next_case(cases, sessions)
+        if case is None:
+            console.print("the campaign is complete")
+            return
+        done = sum(
+            min(case.sessions, sum((s.backend, s.planted) == (case.backend, case.planted) for s in sessions))
+            for case in cases
+        )
+        console.print(f"[{done + 1}/{wanted}] {case.backend}, {case.planted.text}", highlight=False, markup=False)
+        with tempfile.TemporaryDirectory(prefix="bench-calibrate-") as folder:
+            cpu_ms = calibration.cpu_ms_per_request(sessions, case.backend)
+            run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
+        if not run.complete:
+            raise PipelineError(f"the session stopped: {run.stopped_by}", "nothing of it is stored; run this again")
+        session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=run)
+        console.print(f"        {calibration_text.one_line(session, settings.compare)}", highlight=False, markup=False)
+        calibration.write_session(session, store)
+
+
+def _session(
+    args: argparse.Namespace,
+    settings: Config,
+    profile: Profile,
+    case: Case,
+    cpu_ms: float | None,
+    folder: Path,
+    console: Console,
+) -> Run:
+    """One paired session of a backend against itself, with what the case plants in the candidate."""
+    backend = config.find(settings.backends, case.backend, "backend")
+    settings = msgspec.structs.replace(settings, backends=(backend,))
+    (folder / "logs").mkdir()
+    commit = checkout.current(args.apps)
+    arms: list[Arm] = ["candidate", "baseline"]
+    candidate, baseline = (Target(backend=backend, app=args.apps.resolve() / backend.name, arm=arm) for arm in arms)
+    targets = [plant(case.planted, candidate, folder / "planted", cpu_ms), baseline]
+    priors = noise.read_priors(args.stack)
+    began = time.monotonic()
+    with open_stack(args, settings, targets, folder / "logs", lambda _: None) as stack:
+        parity = tuple(s for arm in arms for s in summarise(check_parity(stack, settings.workload, arm), arm))
+        progress = PairedProgress(console, profile, {backend.name: backend.label})
+        recorder = Recorder(
+            stack,
+            settings,
+            profile,
+            (commit, commit),
+            make_run_id(commit, datetime.now(UTC)),
+            seed := time.time_ns() % 1_000_000,
+            folder,
+            progress,
+            parity,
+            began,
+        )
+
+        def next_round(_: Sequence[Block]) -> list[str]:
+            return undecided(recorder.snapshot(), settings.compare, priors)
+
+        with progress.shown():
+            return PairedSession(recorder, seed, settings.compare.layout, next_round).measure()
+
+
+def _report(settings: Config, store: Path, console: Console) -> int:
+    """Fit the priors, and write docs/calibration.md with its figures."""
+    sessions = calibration.read_sessions(store) if store.exists() else []
+    if not sessions:
+        raise PipelineError(f"{store}: no session is stored there", "measure some: nox -s calibrate")
+    noise.write_priors(sessions[0].run.environment.stack, calibration.fit_priors(sessions, settings.compare))
+    for path, data in calibration_text.render(sessions, settings.compare, DOCUMENT).items():
+        replace(path, data)
+        console.print(f"wrote {path}", highlight=False)
+    return 0
+
+
+def _cases(text: str, backends: Sequence[str]) -> list[Case]:
+    """``none=10,quota:0.02=3`` for every backend."""
+    cases = []
+    for part in text.split(","):
+        what, _, number = part.partition("=")
+        if not number.isdecimal():
+            raise PipelineError(f"--cases {part!r}: no number of sessions", "write SLOW-DOWN=SESSIONS, e.g. none=10")
+        planted: Planted = parse(what)
+        cases += [Case(backend=backend, planted=planted, sessions=int(number)) for backend in backends]
+    return cases
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nox -s calibrate --",
+        description="Compare the working tree with itself, and with itself made slower by a known amount, again and "
+        "again: how often does a session say a change where there is none, and which change does it find? Every "
+        "session is stored under history/calibration/; an interrupted campaign goes on where it was.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--cases", default=CASES, metavar="CASES", help=f"what and how often (default: {CASES})")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
+    parser.add_argument("--layout", choices=("duet", "alternating"), help="(default: bench.toml [compare])")
+    parser.add_argument("--report", action="store_true", help="measure nothing; write the report of what is stored")
+    parser.add_argument("--profile", default="pr", help="how much a session measures at most (default: pr)")
+    options.add_session(parser)
+    options.add_stack(parser)
+    parser.set_defaults(stack="native")
+    return parser

@@ -1,0 +1,250 @@
+"""Sessions whose truth is known: how they are stored, which one is next, and what all of them say of the verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from scipy import stats as distributions
+
+from scripts import history
+from scripts.model import METRICS, Comparison, PipelineError, Run, Struct
+from scripts.plant import Planted
+from scripts.stats import Prior, fit_prior
+from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios
+
+SCHEMA_VERSION = 1
+CHANGED = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
+
+
+class CalibrationSession(Struct):
+    """A paired session of one backend in which the candidate differs from the baseline by what was planted only."""
+
+    schema_version: int
+    planted: Planted
+    run: Run
+
+    @property
+    def backend(self) -> str:
+        return self.run.backends[0]
+
+
+class Case(Struct):
+    """One kind of session that a campaign wants: ``sessions`` of them for the backend."""
+
+    backend: str
+    planted: Planted
+    sessions: int
+
+
+class Effect(Struct):
+    """What the sessions of one backend and one slow-down say.
+
+    ``found``: sessions that say a change in the right direction; ``wrong``: in the other one, or, with nothing planted,
+    any. ``covered`` of ``intervals`` 95% intervals of the metrics whose true effect is known contain it.
+    ``minutes``: mean wall time of a session, without bringing the stack up.
+    """
+
+    backend: str
+    planted: Planted
+    sessions: int
+    found: int
+    wrong: int
+    covered: int
+    intervals: int
+    minutes: float
+    rounds: float
+
+
+class Noise(Struct):
+    """Spread of log ratios of one backend and metric in A/A sessions, as fractions.
+
+    ``round_sd``: of a round's mean; ``pair_sd``: of pairs within a round; ``process_sd``: what is left of the rounds'
+    spread when the pairs' part is taken out (0 where it is smaller). ``session_p``: probability of so different
+    sessions if only rounds differed (one-way analysis of variance). ``position``: mean log ratio of the arm that came
+    first to the other one, with its standard error.
+    """
+
+    backend: str
+    metric: str
+    sessions: int
+    rounds: int
+    round_sd: float
+    pair_sd: float
+    process_sd: float
+    session_p: float
+    position: float
+    position_error: float
+
+
+def read_sessions(folder: Path) -> list[CalibrationSession]:
+    """Every stored session, by name. Raises PipelineError naming a file that is none."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            session = msgspec.json.decode(path.read_bytes(), type=CalibrationSession)
+        except (OSError, msgspec.DecodeError) as error:
+            raise PipelineError(f"{path}: not a calibration session: {error}", "remove or restore that file") from error
+        found.append(session)
+    return found
+
+
+def write_session(session: CalibrationSession, folder: Path) -> Path:
+    """Store a session, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{session.run.id}.json"
+    history.replace(path, msgspec.json.encode(session) + b"\n")
+    return path
+
+
+def next_case(cases: Sequence[Case], sessions: Iterable[CalibrationSession]) -> Case | None:
+    """The case of which the smallest share is done; None when the campaign is complete."""
+    done = Counter((session.backend, session.planted) for session in sessions)
+    open_ = [case for case in cases if done[case.backend, case.planted] < case.sessions]
+    return min(open_, key=lambda case: done[case.backend, case.planted] / case.sessions, default=None)
+
+
+def round_effects(session: CalibrationSession, metric: str) -> list[float]:
+    """One log ratio a round."""
+    levels = sorted({block.level for block in session.run.blocks})
+    return list(by_round(log_ratios(session.run.blocks, METRICS[metric], session.backend), levels).values())
+
+
+def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -> dict[str, Prior]:
+    """By ``backend/metric``, the prior of the variance of a round's log ratio; without those of too few sessions."""
+    priors = {}
+    by_backend: dict[str, list[CalibrationSession]] = {}
+    for session in sessions:
+        if session.planted.kind == "none":
+            by_backend.setdefault(session.backend, []).append(session)
+    for backend, same in by_backend.items():
+        for metric in comparison.metrics:
+            effects = [values for session in same if len(values := round_effects(session, metric)) >= 3]
+            if len(effects) >= 3:
+                variances = [float(np.var(values, ddof=1)) for values in effects]
+                priors[f"{backend}/{metric}"] = fit_prior(variances, [len(values) - 1 for values in effects])
+    return priors
+
+
+def cpu_ms_per_request(sessions: Iterable[CalibrationSession], backend: str) -> float | None:
+    """What a request costs the backend in its A/A sessions; None where there is none."""
+    blocks = [b for s in sessions if s.backend == backend and s.planted.kind == "none" for b in s.run.blocks]
+    return METRICS["cpu_ms_per_request"].mean(blocks)
+
+
+def true_log_ratio(planted: Planted, metric: str) -> float | None:
+    """The effect on a metric, where what was planted determines it."""
+    if planted.kind == "cpu" and metric == "cpu_ms_per_request":
+        return math.log1p(planted.size)
+    if planted.kind == "none":
+        return 0.0
+    if planted.kind == "quota" and metric == "throughput_rps":
+        return math.log1p(-planted.size)
+    if planted.kind == "quota" and metric == "cpu_ms_per_request":
+        return 0.0
+    return None
+
+
+def summarize_effects(sessions: Sequence[CalibrationSession], comparison: Comparison) -> list[Effect]:
+    """What is found, by backend and slow-down. The prior of each session is fitted to the other sessions."""
+    groups: dict[tuple[str, Planted], list[CalibrationSession]] = {}
+    for session in sessions:
+        groups.setdefault((session.backend, session.planted), []).append(session)
+    found = []
+    for (backend, planted), same in sorted(groups.items(), key=lambda item: (item[0][1].text, item[0][0])):
+        counts: Counter[str] = Counter()
+        for session in same:
+            priors = fit_priors([other for other in sessions if other is not session], comparison)
+            counts.update(_judge(session, comparison, priors))
+        found.append(
+            Effect(
+                backend=backend,
+                planted=planted,
+                sessions=len(same),
+                found=counts["found"],
+                wrong=counts["wrong"],
+                covered=counts["covered"],
+                intervals=counts["intervals"],
+                minutes=sum(s.run.wall_s for s in same) / len(same) / 60,
+                rounds=sum(max(b.round for b in s.run.blocks) for s in same) / len(same),
+            )
+        )
+    return found
+
+
+def _judge(session: CalibrationSession, comparison: Comparison, priors: Mapping[str, Prior]) -> Counter[str]:
+    verdict = judge_backend(session.run, session.backend, comparison, priors)
+    regression = any(f.outcome is Outcome.REGRESSION for f in verdict.findings)
+    improvement = any(f.outcome is Outcome.IMPROVEMENT for f in verdict.findings)
+    counts: Counter[str] = Counter()
+    nothing = session.planted.kind == "none"
+    counts["found"] = int(regression and not nothing)
+    counts["wrong"] = int(improvement or (nothing and regression))
+    for finding in verdict.findings:
+        truth = true_log_ratio(session.planted, finding.metric)
+        if truth is not None and finding.level is None and finding.low is not None and finding.high is not None:
+            counts["intervals"] += 1
+            counts["covered"] += finding.low <= math.exp(truth) <= finding.high
+    return counts
+
+
+def measure_noise(sessions: Iterable[CalibrationSession], comparison: Comparison) -> list[Noise]:
+    """The spread in the A/A sessions, for each backend and metric."""
+    groups: dict[str, list[CalibrationSession]] = {}
+    for session in sessions:
+        if session.planted.kind == "none":
+            groups.setdefault(session.backend, []).append(session)
+    return [_noise(backend, metric, same) for backend, same in sorted(groups.items()) for metric in comparison.metrics]
+
+
+def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) -> Noise:
+    effects = [np.array(values) for s in sessions if len(values := round_effects(s, metric)) >= 2]
+    rounds = sum(len(values) for values in effects)
+    degrees = rounds - len(effects)
+    round_variance = sum(float(np.sum((v - v.mean()) ** 2)) for v in effects) / max(degrees, 1)
+    pairs = [
+        np.array(values)
+        for session in sessions
+        for by_level in log_ratios(session.run.blocks, METRICS[metric], backend).values()
+        for values in by_level.values()
+    ]
+    inner = sum(len(values) - 1 for values in pairs)
+    pair_variance = sum(float(np.sum((v - v.mean()) ** 2)) for v in pairs) / inner if inner else math.nan
+    in_a_round = sum(len(values) for values in pairs) / max(rounds, 1)
+    process = 0.0 if math.isnan(pair_variance) else max(0.0, round_variance - pair_variance / in_a_round)
+    signed = [sign * value for session in sessions for sign, value in _by_position(session, metric)]
+    return Noise(
+        backend=backend,
+        metric=metric,
+        sessions=len(effects),
+        rounds=rounds,
+        round_sd=math.sqrt(round_variance),
+        pair_sd=math.sqrt(pair_variance) if inner else math.nan,
+        process_sd=math.sqrt(process),
+        session_p=float(distributions.f_oneway(*effects).pvalue) if len(effects) > 1 else math.nan,
+        position=float(np.mean(signed)) if signed else 0.0,
+        position_error=float(np.std(signed, ddof=1) / math.sqrt(len(signed))) if len(signed) > 1 else math.nan,
+    )
+
+
+def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:
+    """For each valid pair: +1 where the candidate came first or -1, and the pair's log ratio."""
+    signs = {(b.index, b.attempt): 1 if b.position == 0 else -1 for b in session.run.blocks if b.arm == "candidate"}
+    found = []
+    for key, sign in signs.items():
+        blocks = [b for b in session.run.blocks if (b.index, b.attempt) == key]
+        for by_level in log_ratios(blocks, METRICS[metric], session.backend).values():
+            found += [(sign, value) for values in by_level.values() for value in values]
+    return found
+
+
+def interval(count: int, total: int, level: float = INTERVAL) -> tuple[float, float]:
+    """The exact interval of a proportion (Clopper and Pearson, Biometrika 26, 1934)."""
+    if not total:
+        return 0.0, 1.0
+    found = distributions.binomtest(count, total).proportion_ci(1 - level, method="exact")
+    return float(found.low), float(found.high)

@@ -1,0 +1,97 @@
+"""Thousands of sessions from the noise of a few: the same rules, on many drawn sessions at once. Pure numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from scripts.model import Comparison, Struct
+from scripts.sequential import nominal_levels
+from scripts.stats import Prior
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+class Simulated(Struct):
+    """Of ``sessions`` drawn ones: the share that says any change, and the mean number of rounds that they took."""
+
+    sessions: int
+    changed: float
+    rounds: float
+
+
+def resample(rounds: Floats, sessions: int, length: int, rng: np.random.Generator) -> Floats:
+    """Sessions of ``length`` rounds drawn with replacement from recorded A/A rounds; shape (sessions, length, metrics).
+
+    ``rounds``: log ratios, shape (rounds, metrics). Nothing distinguishes the arms of an A/A session, so each round
+    counts with either sign, which also makes the truth exactly zero.
+    """
+    picked = rounds[rng.integers(0, len(rounds), (sessions, length))]
+    return np.asarray(picked * rng.choice([-1.0, 1.0], (sessions, length, 1)))
+
+
+def draw(covariance: Floats, prior_degrees: float, sessions: int, length: int, rng: np.random.Generator) -> Floats:
+    """Sessions of normal rounds with this ``covariance`` (metrics, metrics); shape (sessions, length, metrics).
+
+    Sessions differ in how noisy they are: each one's covariance is scaled by an inverse chi-square variable of
+    ``prior_degrees``, the distribution behind `scripts.stats.fit_prior`.
+    """
+    values = rng.multivariate_normal(np.zeros(len(covariance)), covariance, (sessions, length))
+    scale = np.sqrt(prior_degrees / rng.chisquare(prior_degrees, (sessions, 1, 1)))
+    return np.asarray(values * scale)
+
+
+def say(
+    values: Floats,
+    metrics: Sequence[str],
+    comparison: Comparison,
+    looks: Sequence[int],
+    backends: int,
+    priors: Mapping[str, Prior],
+) -> Simulated:
+    """Apply the verdict's rules (`scripts.verdict`) to sessions of one backend out of ``backends``.
+
+    ``values``: shape (sessions, rounds, metrics). ``priors``: by metric.
+    """
+    total = sum(terms.share for terms in comparison.metrics.values())
+    sessions = len(values)
+    running = np.ones(sessions, dtype=bool)
+    changed = np.zeros(sessions, dtype=bool)
+    taken = np.full(sessions, looks[-1], dtype=float)
+    levels = {
+        name: nominal_levels(
+            tuple(look / looks[-1] for look in looks),
+            comparison.false_alarms * comparison.metrics[name].share / total / backends,
+        )
+        for name in metrics
+    }
+    for index, look in enumerate(looks):
+        clear = np.ones(sessions, dtype=bool)
+        for column, name in enumerate(metrics):
+            mean, error, degrees = _moderated(values[:, :look, column], priors.get(name))
+            differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, degrees)
+            changed |= differs & running
+            terms = comparison.metrics[name]
+            if terms.decides:
+                reach = error * stats.t.isf(0.025, degrees)
+                inside = (mean - reach > -np.log1p(terms.matters)) & (mean + reach < np.log1p(terms.matters))
+                clear &= differs | inside
+        ended = running & (clear | changed)
+        taken[ended] = look
+        running &= ~ended
+    return Simulated(sessions=sessions, changed=float(changed.mean()), rounds=float(taken.mean()))
+
+
+def _moderated(values: Floats, prior: Prior | None) -> tuple[Floats, Floats, Floats]:
+    """Mean, standard error and degrees of freedom of each session, as `scripts.stats.paired_effect` has them."""
+    count = values.shape[1]
+    own_degrees = count - 1
+    own = values.var(axis=1, ddof=1)
+    weight = np.zeros(len(values))
+    if prior is not None:
+        fits = own <= prior.variance * stats.f.ppf(0.99, own_degrees, prior.degrees)
+        weight = np.where(fits, prior.degrees, 0.0)
+    variance = (weight * (prior.variance if prior else 0.0) + own_degrees * own) / (weight + own_degrees)
+    return values.mean(axis=1), np.sqrt(variance / count), weight + own_degrees
