@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.config import ROOT
@@ -24,6 +25,27 @@ def current(root: Path = ROOT) -> Commit:
     )
 
 
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+def unknown_commits(shas: Iterable[str], root: Path = ROOT) -> tuple[str, ...]:
+    """Those of the commits that the repository does not have; none where nobody can tell: no repository, or a shallow
+    one, which lacks old commits."""
+    if _git(root, "rev-parse", "--is-shallow-repository").strip() != "false":
+        return ()
+    wanted = list(dict.fromkeys(shas))
+    answers = _git(root, "cat-file", "--batch-check", stdin="".join(f"{sha}^{{commit}}\n" for sha in wanted))
+    return tuple(sha for sha, answer in zip(wanted, answers.splitlines(), strict=True) if answer.endswith("missing"))
+
+
+def read_file(commit: str, path: str, root: Path = ROOT) -> str | None:
+    """A text file as a commit has it; None where that commit, or the file in it, is not there."""
+    done = _run(root, "show", f"{commit}:{path}")
+    return done.stdout if done.returncode == 0 else None
+
+
+def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    done = _run(root, *arguments, stdin=stdin)
     return done.stdout if done.returncode == 0 else ""
+
+
+def _run(root: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)

@@ -380,6 +380,43 @@ class Run(Struct):
         return tuple(sorted(chosen, key=lambda block: block.round))
 
 
+# --- what people say of the history -----------------------------------------------------------------------------
+
+
+class Anchor(Struct):
+    """The commit that nightly sessions measure as their baseline (history/anchor.toml), and why this one."""
+
+    commit: str
+    reason: str
+
+
+class Event(Struct):
+    """A note pinned to a commit (history/events.toml). ``backends`` and ``metrics`` say what it is about; empty: all.
+
+    ``fix``: a mistake was mended; ``dependency``: something that is used changed; ``accepted``: what became worse here
+    is known and wanted, and is no longer alerted about; ``note``: anything else.
+    """
+
+    commit: str
+    kind: Literal["fix", "dependency", "accepted", "note"]
+    text: str
+    backends: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    def concerns(self, backend: str, metric: str) -> bool:
+        """Whether the event is about this metric of this backend."""
+        return (not self.backends or backend in self.backends) and (not self.metrics or metric in self.metrics)
+
+
+class DependencyChange(Struct):
+    """A package of a backend that one of two commits has in another version; empty: it has it not at all."""
+
+    backend: str
+    package: str
+    before: str
+    after: str
+
+
 # --- metrics ----------------------------------------------------------------------------------------------------
 
 
