@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -20,7 +21,14 @@ STEPS = {
     "bench": "stack and profile -> results/<run id>/ with raw data, run.json and the report",
     "report": "run.json -> the report, figures and JSON of the study",
     "record": "run.json -> history/",
+    "export": "history/ -> another tool's format",
+    "import": "another tool's format -> history/imported/",
 }
+
+
+def module_of(step: str) -> str:
+    """A step's module has its name, with an underscore where Python keeps that name for itself."""
+    return f"{step}_" if keyword.iskeyword(step) else step
 
 
 def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
@@ -37,7 +45,7 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        code = int(importlib.import_module(f"scripts.{step}").main(rest))
+        code = int(importlib.import_module(f"scripts.{module_of(step)}").main(rest))
     except PipelineError as error:
         errors.print(f"{step}: {error.message}", style="red")
         if error.hint:
