@@ -95,6 +95,18 @@ def calibrate(session: nox.Session) -> None:
 
 
 @nox.session
+def export(session: nox.Session) -> None:
+    """Write the history in another tool's format."""
+    step(session)
+
+
+@nox.session(name="import")
+def import_(session: nox.Session) -> None:
+    """Keep series that another tool recorded under history/imported/."""
+    step(session)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
     check(session, "python", "-m", "pytest", *session.posargs)

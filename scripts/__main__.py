@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -23,7 +24,14 @@ STEPS = {
     "comment": "verdict.json -> Markdown for a pull request",
     "calibrate": "sessions whose truth is known -> how often verdicts are wrong, and what they can see",
     "record": "run.json -> history/",
+    "export": "history/ -> another tool's format",
+    "import": "another tool's format -> history/imported/",
 }
+
+
+def module_of(step: str) -> str:
+    """A step's module has its name, with an underscore where Python keeps that name for itself."""
+    return f"{step}_" if keyword.iskeyword(step) else step
 
 
 def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
@@ -40,7 +48,7 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        code = int(importlib.import_module(f"scripts.{step}").main(rest))
+        code = int(importlib.import_module(f"scripts.{module_of(step)}").main(rest))
     except PipelineError as error:
         errors.print(f"{step}: {error.message}", style="red")
         if error.hint:

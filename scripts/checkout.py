@@ -103,6 +103,22 @@ def export_apps(sha: str, cache: Path, root: Path = ROOT) -> Path:
     return folder / APPS
 
 
+def unknown_commits(shas: Iterable[str], root: Path = ROOT) -> tuple[str, ...]:
+    """Those of the commits that the repository does not have; none where nobody can tell: no repository, or a shallow
+    one, which lacks old commits."""
+    if _git(root, "rev-parse", "--is-shallow-repository").strip() != "false":
+        return ()
+    wanted = list(dict.fromkeys(shas))
+    answers = _git(root, "cat-file", "--batch-check", stdin="".join(f"{sha}^{{commit}}\n" for sha in wanted))
+    return tuple(sha for sha, answer in zip(wanted, answers.splitlines(), strict=True) if answer.endswith("missing"))
+
+
+def read_file(commit: str, path: str, root: Path = ROOT) -> str | None:
+    """A text file as a commit has it; None where that commit, or the file in it, is not there."""
+    done = _run(root, "show", f"{commit}:{path}")
+    return done.stdout if done.returncode == 0 else None
+
+
 def _read(root: Path, revision: str) -> Commit | None:
     fields = _git(root, "log", "-1", "--format=%H%x00%s%x00%cI", "--end-of-options", revision, "--").split("\0")
     if len(fields) != 3:
@@ -110,6 +126,11 @@ def _read(root: Path, revision: str) -> Commit | None:
     return Commit(sha=fields[0], subject=fields[1], committed_at=fields[2].strip(), branch="", dirty=False)
 
 
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    done = _run(root, *arguments, stdin=stdin)
     return done.stdout if done.returncode == 0 else ""
+
+
+def _run(root: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)

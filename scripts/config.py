@@ -56,9 +56,9 @@ def parse(text: str, name: str = "bench.toml") -> Config:
         raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
     for key in document:
         if key not in SECTIONS and key not in TABLES:
-            raise PipelineError(f"{name}: unknown section [{key}]", _suggest(key, [*SECTIONS, *TABLES]))
+            raise PipelineError(f"{name}: unknown section [{key}]", suggest(key, [*SECTIONS, *TABLES]))
     sections: dict[str, Any] = {
-        key: _convert(document.get(key, {}), kind, f"{name}: [{key}]") for key, kind in SECTIONS.items()
+        key: convert(document.get(key, {}), kind, f"{name}: [{key}]") for key, kind in SECTIONS.items()
     }
     tables: dict[str, Any] = {}
     for key, kind in TABLES.items():
@@ -66,9 +66,7 @@ def parse(text: str, name: str = "bench.toml") -> Config:
         if not isinstance(entries, dict) or not entries:
             raise PipelineError(f"{name}: no [{key}.NAME] section", f"add at least one [{key}.NAME]")
         tables[key] = tuple(
-            _convert(
-                {"name": entry, **fields} if isinstance(fields, dict) else fields, kind, f"{name}: [{key}.{entry}]"
-            )
+            convert({"name": entry, **fields} if isinstance(fields, dict) else fields, kind, f"{name}: [{key}.{entry}]")
             for entry, fields in entries.items()
         )
     config = Config(**sections, **tables)
@@ -82,21 +80,23 @@ def find(items: tuple[_Named, ...], name: str, what: str) -> _Named:
         if item.name == name:
             return item
     names = [item.name for item in items]
-    raise PipelineError(f"unknown {what} {name!r}", f"{_suggest(name, names)}; bench.toml has: {', '.join(names)}")
+    raise PipelineError(f"unknown {what} {name!r}", f"{suggest(name, names)}; bench.toml has: {', '.join(names)}")
 
 
-def _convert(value: object, kind: type[_S], where: str) -> _S:
+def convert(value: object, kind: type[_S], where: str) -> _S:
+    """A table of TOML as a struct; an error names ``where``, the key, and what the struct takes."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         message = str(error)
         hint = f"it takes: {', '.join(kind.__struct_fields__)}"
         if "unknown field" in message:
-            hint = _suggest(message.split("`")[1], list(kind.__struct_fields__)) + f"; {hint}"
+            hint = suggest(message.split("`")[1], list(kind.__struct_fields__)) + f"; {hint}"
         raise PipelineError(f"{where}: {message.replace(' - at `$.', ': at `')}", hint) from error
 
 
-def _suggest(key: str, known: list[str]) -> str:
+def suggest(key: str, known: list[str]) -> str:
+    """The hint for a name that is not known."""
     close = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 

@@ -1,14 +1,23 @@
-"""The only reader and writer of run files."""
+"""The only reader and writer of run files; `scripts.store` is the folder that they lie in."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from scripts.model import SCHEMA_VERSION, PipelineError, Run
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+"""From a run's decoded JSON in one schema version to the same run's in the next."""
+
+UPGRADES: Mapping[int, Upgrade] = {}
+"""By the version that they start from. Whoever raises SCHEMA_VERSION adds the one from the version before, and a golden
+file of that version, ``tests/data/run-v<version>.json``; run files themselves are never rewritten."""
 
 
 class _Header(msgspec.Struct):
@@ -18,7 +27,7 @@ class _Header(msgspec.Struct):
 
 
 def decode_run(data: bytes, name: str) -> Run:
-    """A run from JSON; ``name`` is what an error calls the file.
+    """A run from JSON of this or any older schema version; ``name`` is what an error calls the file.
 
     Raises PipelineError with the key path and what was expected there, or when a newer version made the file.
     """
@@ -29,12 +38,26 @@ def decode_run(data: bytes, name: str) -> Run:
                 f"{name}: made by a newer version (schema_version {version}; this one reads up to {SCHEMA_VERSION})",
                 "Update this project (git pull) and try again.",
             )
-        return msgspec.json.decode(data, type=Run)
+        if version == SCHEMA_VERSION:
+            return msgspec.json.decode(data, type=Run)
+        return msgspec.convert(upgrade(msgspec.json.decode(data), UPGRADES, SCHEMA_VERSION), Run)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PipelineError(
             f"{name}: not a valid run: {error}",
             "Restore the file from where it came from, or measure again; run files are not made to be edited.",
         ) from error
+
+
+def upgrade(document: dict[str, Any], upgrades: Mapping[int, Upgrade], target: int) -> dict[str, Any]:
+    """A run's decoded JSON at schema version ``target``, one step after another.
+
+    Raises msgspec.ValidationError for a version that no step starts from.
+    """
+    while (version := document["schema_version"]) != target:
+        if version not in upgrades:
+            raise msgspec.ValidationError(f"there is no schema_version {version}")
+        document = {**upgrades[version](document), "schema_version": version + 1}
+    return document
 
 
 def encode_run(run: Run) -> bytes:
@@ -69,6 +92,15 @@ def write_run(run: Run, path: Path) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Give ``path`` this content in one step (a temporary file beside it, then rename). Raises PipelineError."""
+    _write_whole(path, data, os.replace)
+
+
+def create(path: Path, data: bytes) -> None:
+    """As `replace`, for a file that must not exist yet; raises FileExistsError, whoever else creates it meanwhile."""
+    _write_whole(path, data, os.link)
+
+
+def _write_whole(path: Path, data: bytes, publish: Callable[[Path, Path], None]) -> None:
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -77,7 +109,9 @@ def replace(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        publish(temporary, path)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise PipelineError(
             f"{path}: cannot be written: {error.strerror}", "Check that the folder exists, is writable and has space."

@@ -11,7 +11,7 @@ import enum
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Literal, dataclass_transform
+from typing import Any, Literal, dataclass_transform
 
 import msgspec
 
@@ -425,6 +425,95 @@ class Run(Struct):
         """The valid blocks of one backend at one level, by round."""
         chosen = [b for b in self.blocks if b.backend == backend and b.level == level and b.valid]
         return tuple(sorted(chosen, key=lambda block: block.round))
+
+
+# --- what people say of the history -----------------------------------------------------------------------------
+
+
+class Anchor(Struct):
+    """The commit that nightly sessions measure as their baseline (history/anchor.toml), and why this one."""
+
+    commit: str
+    reason: str
+
+
+class Event(Struct):
+    """A note pinned to a commit (history/events.toml). ``backends`` and ``metrics`` say what it is about; empty: all.
+
+    ``fix``: a mistake was mended; ``dependency``: something that is used changed; ``accepted``: what became worse here
+    is known and wanted, and is no longer alerted about; ``note``: anything else.
+    """
+
+    commit: str
+    kind: Literal["fix", "dependency", "accepted", "note"]
+    text: str
+    backends: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    def concerns(self, backend: str, metric: str) -> bool:
+        """Whether the event is about this metric of this backend."""
+        return (not self.backends or backend in self.backends) and (not self.metrics or metric in self.metrics)
+
+
+class DependencyChange(Struct):
+    """A package of a backend that one of two commits has in another version; empty: it has it not at all."""
+
+    backend: str
+    package: str
+    before: str
+    after: str
+
+
+# --- series that other tools recorded ---------------------------------------------------------------------------
+
+
+class Measurement(Struct):
+    """One number of one benchmark. ``value`` is None where the source has none (a failed benchmark).
+
+    ``lower`` and ``upper`` are the range that the source gives, whatever it means there; ``extra`` is all else that the
+    source says, as JSON.
+    """
+
+    benchmark: str
+    value: int | float | None
+    unit: str | None = None
+    direction: Direction | None = None
+    lower: int | float | None = None
+    upper: int | float | None = None
+    extra: dict[str, Any] = {}
+
+
+class Snapshot(Struct):
+    """What was measured at one commit at one time, in milliseconds since 1970 (None: the source does not say).
+
+    A benchmark may occur several times. ``environment`` is what separates series, empty where the source has no such
+    thing.
+    """
+
+    commit: str
+    time_ms: int | None
+    measurements: tuple[Measurement, ...]
+    environment: str = ""
+    extra: dict[str, Any] = {}
+
+
+class Suite(Struct):
+    """Snapshots of the same benchmarks, in the source's order, which need not be that of time."""
+
+    name: str
+    snapshots: tuple[Snapshot, ...]
+
+
+class Collection(Struct):
+    """Series from elsewhere: what `import` keeps beneath history/imported/, and what `export` writes.
+
+    ``format`` is the one that they came in, of `scripts.exchange.FORMATS`, or "run" for this project's own history.
+    """
+
+    format: str
+    suites: tuple[Suite, ...]
+    extra: dict[str, Any] = {}
+    schema_version: Literal[1] = 1
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------

@@ -6,9 +6,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import history
+from scripts import history, prose, store
 from scripts.config import ROOT
-from scripts.model import PipelineError
+from scripts.data_branch import DataBranch
+from scripts.model import PipelineError, Run
+
+EPILOG = """\
+examples:
+  nox -s record                              the latest run, in history/ of this clone
+  nox -s record -- results/20261123T234538Z-505d93b-de89bc
+  nox -s record -- --push                    commit it to the branch `history` of `origin` and push, and leave this
+                                             clone's files alone; any number of jobs may do so at the same time
+  nox -s record -- --push --remote upstream --branch benchmarks
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,18 +26,42 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="nox -s record --",
         description="Keep a run's record in the history. Raw files stay where they are.",
-        epilog="example: nox -s record -- results/latest",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/latest"), help="folder of the run")
     parser.add_argument("--history", type=Path, default=ROOT / "history", help="folder of the history")
+    parser.add_argument("--push", action="store_true", help="add it to the data branch of a remote instead, and push")
+    parser.add_argument("--remote", default="origin", help="with --push: which remote (default: origin)")
+    parser.add_argument("--branch", default="history", help="with --push: which branch (default: history)")
     args = parser.parse_args(arguments)
     run = history.read_run(args.results / "run.json")
-    if not run.complete:
-        raise PipelineError(f"{args.results}: the session stopped early: {run.stopped_by}", "record a complete run")
-    path = args.history / "runs" / run.started[:4] / run.started[5:7] / f"{run.id}.json"
-    if path.exists():
-        raise PipelineError(f"{path}: already recorded", "a record is never written again; nothing was changed")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    history.write_run(run, path)
-    print(f"recorded {path}")
+    _check(run, args.results)
+    if args.push:
+        branch = DataBranch(ROOT, args.remote, args.branch)
+        published = branch.add(store.locate(run.id), history.encode_run(run), message(run))
+        print(f"recorded {run.id} in commit {published.commit[:10]} of {args.branch} on {args.remote}")
+    else:
+        print(f"recorded {store.add(run, args.history)}")
     return 0
+
+
+def message(run: Run) -> str:
+    """The commit message on the data branch: what was measured, how, and where."""
+    where = f"{run.environment.cpu_model}, {run.environment.cpu_count} CPUs, {run.environment.stack} stack"
+    return (
+        f"Record {run.id}: {run.profile.name} profile\n\n"
+        f"{prose.count(len(run.blocks), 'block')} of {', '.join(run.backends)} at commit {run.commit.sha}\n"
+        f"({run.commit.subject}), begun {run.started} on {where}."
+    )
+
+
+def _check(run: Run, results: Path) -> None:
+    """Only what a history can be judged by: a whole session of code that a commit contains."""
+    if not run.complete:
+        raise PipelineError(f"{results}: the session stopped early: {run.stopped_by}", "record a complete run")
+    if run.commit.dirty:
+        raise PipelineError(
+            f"{results}: measured code that {run.commit.sha[:7] or 'no commit'} does not contain",
+            "every change is dated to its commit: commit what you changed, measure again, then record",
+        )

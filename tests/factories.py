@@ -1,10 +1,12 @@
-"""Runs that look like real ones, from a seed. The sizes are those measured on a 2-core machine."""
+"""Runs that look like real ones, from a seed (the sizes are those measured on a 2-core machine), and real git."""
 
 from __future__ import annotations
 
 import math
 import random
+import subprocess
 from collections.abc import Collection
+from pathlib import Path
 
 import msgspec
 
@@ -156,7 +158,7 @@ def make_run(
     load_s = sum(block.load.load_s for block in blocks)
     return Run(
         schema_version=SCHEMA_VERSION,
-        id=f"20261123-120000-{seed:07x}",
+        id=f"20261123T120000Z-{seed:07x}-f0f0f0",
         started="2026-11-23T12:00:00Z",
         profile=Profile(name="full", levels=levels, rounds=rounds, duration_s=10.0, warmup_s=5.0, gap_s=0.5),
         scenario="stepped",
@@ -261,3 +263,9 @@ def _scaled(block: Block, arm: Arm, factor: float, violations: tuple[Violation, 
             used, cpu_s=factor * used.cpu_s, cpu_ms_per_request=factor * (used.cpu_ms_per_request or 0.0)
         ),
     )
+
+
+def git(repository: Path, *arguments: str) -> str:
+    """What git prints in a repository; an error is an error of the test."""
+    command = ["git", "-C", str(repository), "-c", "user.name=Somebody", "-c", "user.email=some@body.org", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

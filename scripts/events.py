@@ -1,0 +1,99 @@
+"""What people say of the history: the anchor and the events, each pinned to a commit, read and checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from scripts import checkout, config
+from scripts.model import METRICS, Anchor, Event, PipelineError
+
+ANCHOR = "anchor.toml"
+EVENTS = "events.toml"
+SHA = re.compile(r"[0-9a-f]{40}")
+
+
+def read_anchor(history: Path, repository: Path = config.ROOT) -> Anchor:
+    """The anchor beneath a root of the history.
+
+    Raises PipelineError naming file and key when the file is missing or wrong, or pins a commit that the repository
+    does not have (where the repository has its whole history).
+    """
+    path = history / ANCHOR
+    text = _read(path, "it pins the commit that nightly sessions measure as baseline")
+    return parse_anchor(text, str(path), repository)
+
+
+def parse_anchor(text: str, name: str, repository: Path = config.ROOT) -> Anchor:
+    """As `read_anchor`, from text; ``name`` is the file's name in messages."""
+    document = _parse(text, name, {"anchor"})
+    where = f"{name}: [anchor]"
+    anchor = config.convert(document.get("anchor", {}), Anchor, where)
+    _check_commit(anchor.commit, where, repository)
+    _need(bool(anchor.reason.strip()), f"{where}: reason", "is empty", "say why this commit")
+    return anchor
+
+
+def read_events(history: Path, backends: Collection[str], repository: Path = config.ROOT) -> tuple[Event, ...]:
+    """The events beneath a root of the history, in the file's order; none where there is no file.
+
+    ``backends`` are the names that there are. Raises PipelineError naming file, entry and key.
+    """
+    path = history / EVENTS
+    return parse_events(path.read_text(), str(path), backends, repository) if path.exists() else ()
+
+
+def parse_events(text: str, name: str, backends: Collection[str], repository: Path = config.ROOT) -> tuple[Event, ...]:
+    """As `read_events`, from text; ``name`` is the file's name in messages."""
+    entries = _parse(text, name, {"events"}).get("events", [])
+    _need(isinstance(entries, list), f"{name}: events", "is not a list of tables", "begin each with [[events]]")
+    events = []
+    for number, entry in enumerate(entries, 1):
+        where = f"{name}: event {number}"
+        event = config.convert(entry, Event, where)
+        where = f"{where} ({event.commit[:7]})"
+        _check_commit(event.commit, where, repository)
+        _need(bool(event.text.strip()), f"{where}: text", "is empty", "say what happened")
+        _check_names(event.backends, backends, f"{where}: backends")
+        _check_names(event.metrics, METRICS, f"{where}: metrics")
+        blanket = event.kind == "accepted" and not event.backends
+        _need(not blanket, f"{where}: backends", "is empty", "an accepted event names the backends it is about")
+        events.append(event)
+    return tuple(events)
+
+
+def _read(path: Path, purpose: str) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", f"{purpose}; restore it with git") from error
+
+
+def _parse(text: str, name: str, sections: Collection[str]) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
+    for key in document:
+        _need(key in sections, f"{name}: {key}", "is not known", config.suggest(key, list(sections)))
+    return document
+
+
+def _check_commit(sha: str, where: str, repository: Path) -> None:
+    full = "give all 40 digits: git rev-parse COMMIT"
+    _need(bool(SHA.fullmatch(sha)), f"{where}: commit", f"{sha!r} is not a full commit hash", full)
+    known = not checkout.unknown_commits([sha], repository)
+    _need(known, f"{where}: commit", f"{sha} is not in this repository", "fetch, or mend the hash")
+
+
+def _check_names(names: Collection[str], known: Collection[str], where: str) -> None:
+    for name in names:
+        _need(name in known, where, f"{name!r} is not known", config.suggest(name, list(known)))
+
+
+def _need(condition: bool, where: str, message: str, hint: str) -> None:
+    if not condition:
+        raise PipelineError(f"{where}: {message}", hint)

@@ -1,0 +1,40 @@
+"""Other tools' formats, in and out: pure functions between files' contents and a `scripts.model.Collection`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from scripts.exchange import asv, bencher, github_action, otava, tables
+from scripts.exchange.files import Files, Origin
+from scripts.model import Collection
+
+
+class Format(NamedTuple):
+    """A format: what it is, and its two directions."""
+
+    about: str
+    decode: Callable[[Files, Origin], Collection]
+    encode: Callable[[Collection], Files]
+
+
+FORMATS: Mapping[str, Format] = {
+    github_action.STORE: Format(
+        "github-action-benchmark's store, data.js", github_action.decode_store, github_action.encode_store
+    ),
+    github_action.INPUT: Format(
+        "github-action-benchmark's input files: the newest numbers, one file for each direction",
+        github_action.decode_input,
+        github_action.encode_input,
+    ),
+    bencher.BENCHER: Format("Bencher Metric Format: the newest numbers", bencher.decode, bencher.encode),
+    asv.ASV: Format("airspeed velocity's results folder", asv.decode, asv.encode),
+    otava.OTAVA: Format("Apache Otava: CSV files and otava.yaml", otava.decode, otava.encode),
+    tables.CSV: Format("a plain table: one row for each number", tables.decode_csv, tables.encode_csv),
+    tables.PARQUET: Format("the same table as Parquet", tables.decode_parquet, tables.encode_parquet),
+}
+
+
+def describe_formats() -> str:
+    """A line for each format, for help texts."""
+    return "\n".join(f"  {name:30} {format.about}" for name, format in FORMATS.items())

@@ -1,0 +1,69 @@
+"""The step that records a run, in a folder and on a data branch."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scripts import history, record, store
+from scripts.model import PipelineError, Run
+from tests.factories import git, make_run
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    history.write_run(make_run(levels=(10,), rounds=1), folder / "run.json")
+    return folder
+
+
+def test_a_run_is_recorded_once(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = history.read_run(results / "run.json")
+    assert record.main([str(results), "--history", str(tmp_path / "history")]) == 0
+    path = tmp_path / "history" / store.locate(run.id)
+    assert capsys.readouterr().out.strip() == f"recorded {path}"
+    assert history.read_run(path) == run
+    with pytest.raises(PipelineError, match="already recorded"):
+        record.main([str(results), "--history", str(tmp_path / "history")])
+
+
+@pytest.mark.parametrize("push", [(), ("--push",)])
+def test_what_no_history_can_be_judged_by_is_refused(results: Path, tmp_path: Path, push: tuple[str, ...]) -> None:
+    folder = tmp_path / "history"
+    history.write_run(make_run(levels=(10,), complete=False), results / "run.json")
+    with pytest.raises(PipelineError, match="stopped early: Ctrl-C"):
+        record.main([str(results), "--history", str(folder), *push])
+    run = make_run(levels=(10,))
+    dirty = msgspec.structs.replace(run, commit=msgspec.structs.replace(run.commit, dirty=True))
+    history.write_run(dirty, results / "run.json")
+    with pytest.raises(PipelineError, match="measured code that 0000000 does not contain") as caught:
+        record.main([str(results), "--history", str(folder), *push])
+    assert "commit what you changed" in caught.value.hint
+    assert not folder.exists()
+
+
+def test_a_pushed_run_is_on_the_branch_and_the_folder_is_left_alone(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
+    run: Run = history.read_run(results / "run.json")
+    arguments = [str(results), "--history", str(tmp_path / "history"), "--push", "--remote", str(remote)]
+    assert record.main(arguments) == 0
+    assert f"recorded {run.id} in commit" in capsys.readouterr().out
+    assert history.decode_run(git(remote, "show", f"history:{store.locate(run.id)}").encode(), "x") == run
+    message = git(remote, "log", "--format=%B", "history")
+    assert message.startswith(f"Record {run.id}: full profile\n\n4 blocks of fastapi, django_wsgi")
+    assert run.commit.sha in message
+    assert "skip" not in message
+    assert not (tmp_path / "history").exists()
+    with pytest.raises(PipelineError, match="already there"):
+        record.main(arguments)
+
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "clone", "--quiet", "--branch", "history", remote, checkout], check=True)
+    assert store.read([checkout], pytest.fail).runs == (run,)
