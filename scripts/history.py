@@ -15,7 +15,9 @@ from scripts.model import SCHEMA_VERSION, PipelineError, Run
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 """From a run's decoded JSON in one schema version to the same run's in the next."""
 
-UPGRADES: Mapping[int, Upgrade] = {}
+UPGRADES: Mapping[int, Upgrade] = {
+    1: dict,  # arms, positions and layouts came, each with a default that is true of a session of one arm
+}
 """By the version that they start from. Whoever raises SCHEMA_VERSION adds the one from the version before, and a golden
 file of that version, ``tests/data/run-v<version>.json``; run files themselves are never rewritten."""
 

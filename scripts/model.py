@@ -15,7 +15,7 @@ from typing import Any, Literal, dataclass_transform
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Arm = Literal["candidate", "baseline"]
 """The code being measured, and in a paired session what it is compared with."""
