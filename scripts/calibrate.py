@@ -20,7 +20,7 @@ from scripts.model import Arm, Block, Config, Layout, PipelineError, Profile, Ru
 from scripts.paired import PairedSession
 from scripts.plant import Planted, parse, plant
 from scripts.progress import PairedProgress
-from scripts.recorder import Recorder
+from scripts.recorder import INTERRUPTED, Recorder
 from scripts.results import make_run_id
 from scripts.stack import Target
 from scripts.stack.choice import open_stack
@@ -49,12 +49,14 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     layout: Layout = args.layout or settings.compare.layout
     store = STORE / f"{args.stack}-{layout}"
-    if not args.report:
-        profile = options.profile(args, settings)
-        settings = msgspec.structs.replace(settings, compare=msgspec.structs.replace(settings.compare, layout=layout))
-        cases = _cases(args.cases, [backend.name for backend in settings.backends])
-        _campaign(args, settings, profile, cases, store, console)
-    return _report(settings, store, console)
+    if args.report:
+        return _report(settings, store, console)
+    profile = options.profile(args, settings)
+    settings = msgspec.structs.replace(settings, compare=msgspec.structs.replace(settings.compare, layout=layout))
+    cases = _cases(args.cases, [backend.name for backend in settings.backends])
+    _campaign(args, settings, profile, cases, store, console)
+    console.print(f"sessions are under {store}; --report makes {DOCUMENT.name} of them", highlight=False)
+    return 0
 
 
 def _campaign(
@@ -82,6 +84,8 @@ def _campaign(
         with tempfile.TemporaryDirectory(prefix="bench-calibrate-") as folder:
             cpu_ms = calibration.cpu_ms_per_request(sessions, case.backend)
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
+        if run.stopped_by == INTERRUPTED:
+            raise KeyboardInterrupt
         if not run.complete:
             raise PipelineError(f"the session stopped: {run.stopped_by}", "nothing of it is stored; run this again")
         session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=run)

@@ -87,7 +87,7 @@ class PairedSession:
                     self._measure_pair(pair, fresh=count == 0)
 
     def _restart(self, backend: str, number: int, *, candidate_first: bool) -> None:
-        """New processes and databases. Both arms get the same hash seed: what it does to one it does to the other."""
+        """New processes and databases. Both arms get one seed: what a memory layout does to one it does to both."""
         seed = random.Random(f"{self._seed}/{backend}/{number}").randrange(1, 2**32)
         for instance in self._in_order(backend, candidate_first=candidate_first):
             instance.restart(seed)

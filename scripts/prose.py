@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from scripts.model import Run, Struct
+from scripts.stack.limits import parse_cpu_list
 from scripts.stats import Ratio
 
 if TYPE_CHECKING:  # summary.py uses this module for the terminal
     from scripts.summary import Cell, Level, Summary
 
+BUSY, NEARLY_BUSY = 0.92, 0.75
+"""Shares of a CPU: a backend below the first, with its servants above the second, was held back by them."""
 NOTHING = "–"
 """What stands in an empty cell of a table."""
 
@@ -98,7 +102,7 @@ def leads(run: Run, summary: Summary) -> tuple[str, ...]:
 
 def remarks(run: Run, summary: Summary) -> tuple[Remark, ...]:
     """What a reader must know before believing the numbers, worst first."""
-    found = [*_parity(run, summary), *_validity(run, summary)]
+    found = [*_parity(run, summary), *_validity(run, summary), *_held_back(run)]
     if not run.limited:
         found.append(Remark(kind="bad", text="No limits were in force: the backends could use the whole machine."))
     if not run.complete:
@@ -148,6 +152,33 @@ def _validity(run: Run, summary: Summary) -> list[Remark]:
         parts.append(f"{lost} without a valid repetition, shown as invalid and left out of every number")
     text = f"{len(summary.invalid)} of {count(total, 'block')} invalid: {', '.join(parts)}."
     return [Remark(kind="bad" if lost else "note", text=text)]
+
+
+def _held_back(run: Run) -> list[Remark]:
+    """Backends that did not use up their own CPU under load while those that serve them nearly used up theirs."""
+    environment = run.environment
+    others = len(parse_cpu_list(environment.database_cpus) | parse_cpu_list(environment.generator_cpus))
+    found = []
+    for backend in run.backends:
+        blocks = [b for b in run.blocks if b.backend == backend and b.arm == "candidate" and b.valid]
+        wall_s = math.fsum(b.resources.wall_s for b in blocks)
+        if not wall_s:
+            continue
+        own = math.fsum(b.resources.cpu_s for b in blocks) / wall_s
+        used = math.fsum(b.resources.database_cpu_s + b.resources.generator_cpus * b.resources.wall_s for b in blocks)
+        if own < BUSY * run.limits.cpus and used / wall_s > NEARLY_BUSY * others:
+            text = (
+                f"{run.labels[backend]} used {own:.2f} of its {count_cpus(run.limits.cpus)}, while database and "
+                f"generator used {used / wall_s:.2f} of theirs: they held it back. Its CPU per request says more than "
+                "its throughput."
+            )
+            found.append(Remark(kind="note", text=text))
+    return found
+
+
+def count_cpus(number: float) -> str:
+    """``1 CPU``, ``1.5 CPUs``"""
+    return f"{number:g} CPU{'' if number == 1 else 's'}"
 
 
 def footnotes(summary: Summary) -> dict[tuple[str, ...], int]:

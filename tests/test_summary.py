@@ -162,3 +162,28 @@ def test_hostile_labels_and_details_are_only_text() -> None:
     text = terminal(run)
     assert "[red]Alpha[/red]" in text
     assert ESCAPE not in text
+
+
+def test_a_backend_that_its_servants_held_back_is_named() -> None:
+    run = make_run(levels=(10,), rounds=2)
+
+    def used(own: float, database: float) -> Run:
+        blocks = tuple(
+            msgspec.structs.replace(
+                b,
+                resources=msgspec.structs.replace(
+                    b.resources, cpu_s=own * b.resources.wall_s, database_cpu_s=database * b.resources.wall_s
+                ),
+            )
+            for b in run.blocks
+        )
+        return msgspec.structs.replace(run, blocks=blocks)
+
+    def said(run: Run) -> list[str]:
+        return [r.text for r in prose.remarks(run, summarize(run)) if "held it back" in r.text]
+
+    assert said(used(0.97, 0.8)) == []
+    assert said(used(0.5, 0.3)) == [], "idle for another reason"
+    texts = said(used(0.88, 0.8))
+    assert len(texts) == 4
+    assert texts[0].startswith("FastAPI used 0.88 of its 1 CPU, while database and generator used 0.85 of theirs")

@@ -74,8 +74,7 @@ class Instance(Protocol):
     def restart(self, seed: int) -> None:
         """End its processes, make its database anew and start new processes; they are ready, and frozen, then.
 
-        ``seed``: of the hashes of strings in the new processes (PYTHONHASHSEED), which decide how Python's dictionaries
-        and sets lie in memory.
+        ``seed``: whatever decides how the new processes lie in memory follows from it, as far as it can be decided.
         """
 
 

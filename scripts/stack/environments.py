@@ -31,7 +31,7 @@ def provide(app: Path, cache: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     _uv("venv", "--quiet", "--python", sys.executable, str(folder), what=f"environment of {app.name}")
     _uv(
-        *("pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)),
+        *("pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(lock)),
         what=f"packages of {app.name}",
     )
     complete.touch()

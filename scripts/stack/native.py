@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import os
 import platform
+import random
 import shutil
 import socket
 import tempfile
@@ -28,6 +29,7 @@ MEMORY = Path("/dev/shm")
 MEMORY_NEEDED_MB = 1024
 READY_S = 60.0
 PREFIX = "bench-"
+ENVIRONMENT_BYTES = 16_384
 
 
 class NativeInstance:
@@ -52,12 +54,13 @@ class NativeInstance:
         self.cage = cage
         self._process: Process | None = None
         self._port, self._python, self._renew_database = port, python, renew_database
+        self._folder = folder
+        self._layout: list[str] = []
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
             "BIND": f"127.0.0.1:{port}",
             "DATA_DIR": str(self.data_dir),
             **variables,
@@ -67,10 +70,11 @@ class NativeInstance:
         """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`wait_ready`)."""
         check_port_free(self.target.name, self._port)
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [str(self._python), "-m", "gunicorn"]
-        self._process = Process(
-            self.target.name, command, log=self.log, cage=self.cage, cwd=self.target.app, env=self._environment
-        )
+        app = self._folder / "app"
+        if not app.exists():  # a copy, so that both arms' code lies at paths of one length (`restart`)
+            shutil.copytree(self.target.app, app, ignore=shutil.ignore_patterns("__pycache__"))
+        command = [*self._layout, str(self._python), "-m", "gunicorn"]
+        self._process = Process(self.target.name, command, log=self.log, cage=self.cage, cwd=app, env=self._environment)
 
     def wait_ready(self) -> None:
         """Wait until its health endpoint answers; an error with the end of its log when it does not."""
@@ -103,7 +107,8 @@ class NativeInstance:
     def restart(self, seed: int) -> None:
         self.stop()
         self._renew_database()
-        self._environment["PYTHONHASHSEED"] = str(seed)
+        self._environment = lay_out(self._environment, seed)
+        self._layout = ["setarch", "--addr-no-randomize"]
         self.start()
         self.wait_ready()
         self.freeze()
@@ -185,7 +190,9 @@ class NativeStack:
             renew()
             variables = {**config.workload.environment, **self.database.account(target.name)}
             log = self._logs / f"{target.name}.log"
-            instance = NativeInstance(target, port, made[target], folder / target.name, log, cage, variables, renew)
+            instance = NativeInstance(
+                target, port, made[target], folder / f"{len(self.instances):02}", log, cage, variables, renew
+            )
             cleaning.callback(instance.stop)
             instance.start()
             self.instances += (instance,)
@@ -220,6 +227,20 @@ def _naming(target: Target) -> Iterator[None]:
 def _provide_python(target: Target) -> Path:
     with _naming(target):
         return environments.provide(target.app, CACHE)
+
+
+def lay_out(environment: Mapping[str, str], seed: int) -> dict[str, str]:
+    """The environment with what decides how a Python process lies in memory: hash seed, and size of the environment.
+
+    How a process happens to lie in memory makes it up to a percent slower or faster for as long as it lives: address
+    space randomisation, the order of hashes, and even the size of the environment, which moves the stack (Mytkowicz et
+    al., "Producing wrong data without doing anything obviously wrong!", ASPLOS 2009). All of it follows from ``seed``
+    here: the same for both arms of a round, where it cancels, and another one in the next round.
+    """
+    values = {**environment, "PYTHONHASHSEED": f"{seed % 2**32:010}", "LAYOUT": ""}
+    size = ENVIRONMENT_BYTES + 16 * random.Random(seed).randrange(256)
+    values["LAYOUT"] = "x" * (size - sum(len(f"{key}={value}") + 1 for key, value in values.items()))
+    return values
 
 
 def _place(settings: DatabaseSettings) -> str:

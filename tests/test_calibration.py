@@ -1,0 +1,132 @@
+"""What calibration makes of sessions whose truth is known, and the simulator beneath it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from scripts import calibration, calibration_text, config, noise, simulate
+from scripts.calibration import CalibrationSession, Case
+from scripts.model import PipelineError
+from scripts.plant import Planted, parse
+from scripts.stats import Prior
+from scripts.verdict import looks
+from tests.factories import make_paired_run
+
+TERMS = config.load().compare
+NONE = Planted(kind="none")
+
+
+def session(seed: int, planted: Planted = NONE, backend: str = "fastapi", noise: float = 0.005) -> CalibrationSession:
+    run = make_paired_run(seed, backends=(backend,), rounds=14, of=14, noise=noise, slower=planted.size)
+    run = msgspec.structs.replace(run, id=f"{planted.text.replace(':', '-')}-{backend}-{seed}")
+    return CalibrationSession(schema_version=1, planted=planted, run=run)
+
+
+@pytest.mark.parametrize("text", ["none", "cpu:0.02", "quota:0.01", "statement:1", "sleep:0.5", "memory:64"])
+def test_a_slow_down_is_written_as_it_is_read(text: str) -> None:
+    assert parse(text).text == text
+
+
+@pytest.mark.parametrize("text", ["", "quota", "quota:1", "quota:-1", "cpu:x", "magic:1", "none:1", "sleep:nan"])
+def test_what_is_no_slow_down_is_explained(text: str) -> None:
+    with pytest.raises(PipelineError, match="is no slow-down") as caught:
+        parse(text)
+    assert "quota:0.02" in caught.value.hint
+
+
+def test_a_campaign_goes_on_where_it_was() -> None:
+    wanted = [Case(backend=b, planted=NONE, sessions=2) for b in ("fastapi", "django_wsgi")]
+    stored: list[CalibrationSession] = []
+    order = []
+    while (case := calibration.next_case(wanted, stored)) is not None:
+        order.append(case.backend)
+        stored.append(session(len(stored), backend=case.backend))
+    assert order == ["fastapi", "django_wsgi"] * 2
+
+
+def test_sessions_are_stored_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    one = session(1)
+    path = calibration.write_session(one, tmp_path)
+    assert calibration.read_sessions(tmp_path) == [one]
+    path.write_text("{")
+    with pytest.raises(PipelineError, match=f"{path.name}: not a calibration session"):
+        calibration.read_sessions(tmp_path)
+
+
+def test_false_alarms_and_power_are_counted() -> None:
+    planted = Planted(kind="cpu", size=0.05)
+    sessions = [session(seed) for seed in range(6)] + [session(seed, planted) for seed in range(4)]
+    effects = {e.planted.text: e for e in calibration.summarize_effects(sessions, TERMS)}
+    assert effects["none"].sessions == 6
+    assert effects["none"].wrong == 0
+    assert effects["cpu:0.05"].found == 4
+    assert effects["cpu:0.05"].covered >= effects["cpu:0.05"].intervals - 1
+    assert effects["none"].intervals == 6 * len(TERMS.metrics)
+
+
+def test_the_noise_that_was_put_in_is_found() -> None:
+    found = calibration.measure_noise([session(seed, noise=0.01) for seed in range(12)], TERMS)
+    cost = next(n for n in found if n.metric == "cpu_ms_per_request")
+    assert cost.rounds == 12 * 14
+    assert cost.round_sd == pytest.approx(0.01, rel=0.15)
+    assert cost.pair_sd == pytest.approx(0.01 / 3, rel=0.15)
+    assert cost.process_sd == pytest.approx(0.01, rel=0.15)
+    assert cost.session_p > 0.001
+
+
+def test_priors_are_kept_and_read(tmp_path: Path) -> None:
+    priors = calibration.fit_priors([session(seed, noise=0.01) for seed in range(10)], TERMS)
+    assert priors["fastapi/cpu_ms_per_request"].variance == pytest.approx(1e-4, rel=0.4)
+    noise.write_priors("native", priors, tmp_path)
+    assert noise.read_priors("native", tmp_path) == priors
+    assert noise.read_priors("compose", tmp_path) == {}
+    (tmp_path / "native.json").write_text("[]")
+    with pytest.raises(PipelineError, match=r"native\.json"):
+        noise.read_priors("native", tmp_path)
+
+
+def test_the_document_names_its_figures_and_has_no_hole() -> None:
+    sessions = [session(seed) for seed in range(4)] + [session(9, Planted(kind="cpu", size=0.05))]
+    files = calibration_text.render(sessions, TERMS, Path("docs/calibration.md"))
+    text = files[Path("docs/calibration.md")].decode()
+    assert "nan" not in text
+    assert "0 of 4" in text
+    assert "| fastapi | cpu:0.05 | 1 | 1 of 1" in text
+    assert files[Path("docs/calibration_power.svg")].startswith(b"<svg")
+
+
+# --- the simulator ------------------------------------------------------------------------------------------------
+
+METRICS = ("throughput_rps", "cpu_ms_per_request")
+LOOKS = looks(make_paired_run(of=14).profile, TERMS)
+
+
+def test_simulated_sessions_without_change_keep_the_error_rate() -> None:
+    rng = np.random.default_rng(1)
+    terms = msgspec.structs.replace(TERMS, false_alarms=0.05)
+    drawn = simulate.draw(np.diag([1e-4, 1e-4]), 1e6, 20_000, LOOKS[-1], rng)
+    found = simulate.say(drawn, METRICS, terms, LOOKS, 1, {})
+    shares = sum(terms.metrics[m].share for m in METRICS) / sum(t.share for t in terms.metrics.values())
+    assert found.changed == pytest.approx(0.05 * shares, abs=0.006)
+
+
+def test_a_right_prior_finds_more_and_errs_no_more() -> None:
+    rng = np.random.default_rng(2)
+    prior = {m: Prior(variance=1e-4, degrees=20) for m in METRICS}
+    same = simulate.draw(np.diag([1e-4, 1e-4]), 1e6, 8000, LOOKS[-1], rng)
+    slower = same + np.array([-0.01, 0.01])
+    alone, helped = (simulate.say(slower, METRICS, TERMS, LOOKS, 1, p).changed for p in ({}, prior))
+    assert helped > alone + 0.1
+    assert simulate.say(same, METRICS, TERMS, LOOKS, 1, prior).changed <= 0.01
+
+
+def test_resampled_sessions_have_no_effect_whatever_was_recorded() -> None:
+    rng = np.random.default_rng(3)
+    recorded = rng.normal(0.02, 0.01, (200, 2))  # both metrics off to one side
+    drawn = simulate.resample(recorded, 4000, 14, rng)
+    assert drawn.shape == (4000, 14, 2)
+    assert abs(drawn.mean()) < 0.001

@@ -1,0 +1,93 @@
+"""A verdict in words: what is said first, what is escaped, what fits."""
+
+from __future__ import annotations
+
+import io
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from scripts import config
+from scripts.model import Run
+from scripts.verdict import BackendVerdict, Outcome, Verdict, broken_backend, judge
+from scripts.verdict_text import COMMENT_LIMIT, MARKER, headline, render_comment, render_terminal
+from tests.factories import make_paired_run
+
+TERMS = config.load().compare
+HOSTILE = "<img src=x onerror=alert(1)> | `a` [b](http://c) @everyone\n# d $x$ ~~e~~"
+
+
+def verdict_of(run: Run, *broken: BackendVerdict) -> Verdict:
+    assert run.baseline is not None
+    return judge(run, run.baseline, run.commit, TERMS, {}, "nox -s compare -- main", broken)
+
+
+def terminal(verdict: Verdict) -> str:
+    console = Console(file=io.StringIO(), width=140)
+    console.print(render_terminal(verdict))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_first_line_says_the_verdict_and_whether_anything_is_to_be_done() -> None:
+    regression = verdict_of(make_paired_run(slower=0.05))
+    assert headline(regression) == "Regression in FastAPI: look at it before this is merged."
+    assert render_comment(regression).splitlines()[:2] == [MARKER, f"**{headline(regression)}**"]
+    assert "nothing has to be done" in headline(verdict_of(make_paired_run(noise=0.002)))
+    assert "measure again" in headline(verdict_of(make_paired_run(invalid_rounds=range(1, 13))))
+    assert terminal(regression).strip().endswith(headline(regression))
+
+
+def test_a_change_that_reaches_nothing() -> None:
+    commit = make_paired_run().commit
+    nothing = judge(None, commit, commit, TERMS, {}, "nox -s compare", ())
+    assert headline(nothing).startswith("Nothing measurable changed")
+    assert "nox -s compare" in render_comment(nothing)
+
+
+def test_what_changed_comes_before_everything_else() -> None:
+    text = render_comment(verdict_of(make_paired_run(slower=0.05)))
+    changed, _, rest = text.partition("<details>")
+    assert "| FastAPI | Throughput | all | regression | -4." in changed
+    assert "Peak memory" not in changed
+    assert "Peak memory" in rest
+    assert text.count("<details>") == text.count("</details>") == 3
+
+
+def test_counts_are_named_as_certain() -> None:
+    text = render_comment(verdict_of(make_paired_run(statements=(168, 176))))
+    assert "176 statements a request instead of 168; a count, so certain" in text
+
+
+def test_a_broken_arm_says_why() -> None:
+    backend = config.load().backends[1]
+    broken = broken_backend(backend, "baseline", "no lock <b>here</b>")
+    text = render_comment(verdict_of(make_paired_run(), broken))
+    assert "Cannot be compared in Django WSGI" in text
+    assert "no lock \\<b\\>here" in text
+
+
+@pytest.mark.parametrize("field", ["subject", "branch", "sha"])
+def test_what_others_wrote_is_escaped(field: str) -> None:
+    run = make_paired_run(slower=0.05)
+    commit = msgspec.structs.replace(run.commit, **{field: HOSTILE})
+    verdict = judge(run, commit, commit, TERMS, {}, f"nox -s compare -- {HOSTILE}", ())
+    verdict = msgspec.structs.replace(verdict, stopped_by=HOSTILE)
+    shown = render_comment(verdict).replace("    nox -s compare -- ", "")
+    for piece in ("<img", "[b](http", "\n# d"):
+        assert piece not in shown.replace("    " + " ".join(HOSTILE.split()), "")
+
+
+def test_a_comment_always_fits() -> None:
+    run = make_paired_run(levels=tuple(range(1, 200)), pairs=1, rounds=6, of=6)
+    text = render_comment(verdict_of(run))
+    assert len(text) <= COMMENT_LIMIT
+    assert "Cut here" in text
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_labels_of_every_outcome_have_a_word_for_what_is_to_be_done() -> None:
+    from scripts.verdict_text import STYLES, TO_DO
+
+    assert set(TO_DO) == set(STYLES) == set(Outcome)
