@@ -8,8 +8,7 @@ import numpy as np
 from scipy import stats
 
 from scripts.model import Comparison, Struct
-from scripts.sequential import nominal_levels
-from scripts.stats import Prior
+from scripts.stats import Prior, spend
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -61,7 +60,7 @@ def say(
     changed = np.zeros(sessions, dtype=bool)
     taken = np.full(sessions, looks[-1], dtype=float)
     levels = {
-        name: nominal_levels(
+        name: spend(
             tuple(look / looks[-1] for look in looks),
             comparison.false_alarms * comparison.metrics[name].share / total / backends,
         )

@@ -3,7 +3,7 @@
 The effect on a metric is the mean over rounds of ``log(candidate / baseline)``, each round's being the mean over its
 pairs. All tests of a session together raise a false alarm with probability ``false_alarms`` at most, by Bonferroni's
 inequality: the error rate is divided over backends, then over metrics by their shares, then half of it for all levels
-pooled and half for the levels one by one, then over looks (`scripts.sequential`).
+pooled and half for the levels one by one, then over looks.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from scripts.model import (
     Run,
     Struct,
 )
-from scripts.sequential import nominal_levels
-from scripts.stats import Effect, Prior, paired_effect
+from scripts.stats import Effect, Prior, paired_effect, spend
 
 SCHEMA_VERSION = 1
 INTERVAL = 0.05
@@ -282,7 +281,7 @@ def _find(
     """Test one metric at each look that was reached; a change that one of them shows is said."""
     matters = comparison.metrics[metric].matters
     planned = looks(profile, comparison)
-    levels = nominal_levels(tuple(look / planned[-1] for look in planned), alpha)
+    levels = spend(tuple(look / planned[-1] for look in planned), alpha)
     outcome = None
     effect: Effect | None = None
     test_level = levels[0]

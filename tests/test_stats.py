@@ -16,6 +16,7 @@ from scripts.stats import (
     fit_prior,
     log_ratio_interval,
     paired_effect,
+    spend,
 )
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
@@ -218,3 +219,30 @@ def test_swapping_the_arms_turns_the_effect_round(values: list[float]) -> None:
 def test_effects_that_cannot_be_told(values: list[float], prior: Prior | None) -> None:
     with pytest.raises(ValueError, match=r"effect needs finite|no spread"):
         paired_effect(values, prior)
+
+
+def test_all_looks_together_spend_alpha() -> None:
+    assert spend((1.0,), 0.01) == pytest.approx((0.01,))
+    levels = spend((0.5, 1.0), 0.01)
+    assert levels == pytest.approx((0.0025, 0.0075))
+    assert sum(spend((0.25, 0.5), 0.01)) == pytest.approx(0.0025), "a session that ends at its half"
+
+
+def test_sessions_without_change_err_no_more_often_than_allowed() -> None:
+    """Student t over rounds of unknown variance, looks after 6, 10 and 14 rounds."""
+    rng = np.random.default_rng(1)
+    looks = (6, 10, 14)
+    levels = spend([look / 14 for look in looks], 0.05)
+    values = rng.standard_normal((40_000, 14))
+    wrong = np.zeros(len(values), dtype=bool)
+    for look, level in zip(looks, levels, strict=True):
+        part = values[:, :look]
+        t = part.mean(axis=1) / (part.std(axis=1, ddof=1) / look**0.5)
+        wrong |= np.abs(t) > scipy.stats.t.isf(level / 2, look - 1)
+    assert 0.035 < wrong.mean() < 0.05
+
+
+@pytest.mark.parametrize("looks", [(), (0.5, 0.5), (0.0, 1.0), (0.5, 1.1)])
+def test_looks_that_make_no_sense(looks: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="looks must ascend"):
+        spend(looks, 0.05)
