@@ -13,7 +13,7 @@ from scripts.model import Arm, Backend, Config, Environment, Limits, PipelineErr
 
 if TYPE_CHECKING:
     from scripts.k6 import Generator
-    from scripts.stack.database import DatabaseServer
+    from scripts.stack.accounts import Database
     from scripts.stack.limits import Cage
 
 Say = Callable[[str], None]
@@ -75,16 +75,18 @@ class Stack(Protocol):
 
     environment: Environment
     limited: bool
-    database: DatabaseServer
     database_cage: Cage
     generator: Generator
     generator_cage: Cage
 
     @property
+    def database(self) -> Database: ...
+
+    @property
     def instances(self) -> Sequence[Instance]: ...
 
     def cpu_s(self) -> float:
-        """CPU seconds so far of everything the stack started."""
+        """CPU seconds so far of everything the stack has in cages, but for the generator."""
 
 
 def check_alive(stack: Stack) -> None:
