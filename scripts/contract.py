@@ -59,9 +59,7 @@ def check_parity(stack: Stack, workload: Workload) -> Parity:
     with stack.database.connect() as admin:
         for instance in stack.instances:
             target = instance.target
-            subject = Subject(
-                target.backend, instance.url, instance.data_dir, database=target.name, user=target.name
-            )
+            subject = Subject(target.backend, instance.url, instance.data_dir, database=target.name, user=target.name)
             instance.thaw()
             try:
                 traces.append(trace_backend(subject, admin))
