@@ -127,8 +127,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def workflows(session: nox.Session) -> None:
-    """Check the shell scripts (and, once there are some, the workflows)."""
-    check(session, "shellcheck", "start_benchmark.sh", ".ci/run")
+    """Check the shell scripts and the containers' files (and, once there are some, the workflows)."""
+    check(session, "shellcheck", "start_benchmark.sh", ".ci/run", "apps/databases.sh")
+    check(session, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+    check(session, "hadolint", "apps/Dockerfile")
 
 
 @nox.session

@@ -51,7 +51,8 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
             _reset(stack, instance)
         missing = [tuple(instance.cage.missing()) if stack.limited else () for instance in instances]
         cages = [instance.cage for instance in instances]
-        meter = Meter(cages, stack.database_cage, stack.cpu_s, names, stack.database.thread_cpu_s)
+        server = stack.database_cage.pids() if names else []
+        meter = Meter(cages, stack.database_cage, stack.cpu_s, names, lambda: stack.database.thread_cpu_s(server))
         try:
             load(stack, config, instances, place.level, place.settle_s + place.window_s, raw)
         except BaseException:

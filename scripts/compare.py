@@ -23,8 +23,8 @@ from scripts.recorder import Recorder
 from scripts.results import exit_code, keep, make_run_id, measure_into
 from scripts.stack import Target, TargetError
 from scripts.stack.choice import open_stack
-from scripts.stack.native import CACHE
 from scripts.stack.process import uninterrupted
+from scripts.stack.sessions import CACHE
 from scripts.verdict import BackendVerdict, Outcome, broken_backend, encode_verdict, judge, undecided
 from scripts.verdict_text import render_terminal
 

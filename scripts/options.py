@@ -17,6 +17,13 @@ _Number = TypeVar("_Number", int, float)
 def add_stack(parser: argparse.ArgumentParser) -> None:
     """Options about what is started."""
     group = parser.add_argument_group("stack")
+    group.add_argument(
+        "--stack",
+        choices=("auto", "native", "compose"),
+        default="auto",
+        help="compose: in containers, as docker-compose.yml says; native: without Docker; auto: in containers where a "
+        "Docker engine and the base images are there already (default)",
+    )
     group.add_argument("--backends", metavar="NAMES", help="only these, separated by commas (default: all)")
     group.add_argument(
         "--apps",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scripts.contrast import contrast, render_contrast
 from scripts.history import read_run
 from scripts.model import PipelineError
 from scripts.rendering import write_report
@@ -22,12 +23,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "directory", nargs="?", type=Path, default=Path("results/latest"), help="folder of a run (default: %(default)s)"
     )
-    directory: Path = parser.parse_args(arguments).directory
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="the run.json of another run: show the ratios of this run's figures to that one's",
+    )
+    args = parser.parse_args(arguments)
+    directory: Path = args.directory
     if not directory.is_dir():
         raise PipelineError(
             f"{directory}: no such folder", "Measure first (nox -s bench), or name the folder of a run."
         )
     run = read_run(directory / "run.json")
     report = write_report(run, directory)
-    Console().print(render_terminal(run, summarize(run), report))
+    console = Console()
+    console.print(render_terminal(run, summarize(run), report))
+    if args.against:
+        other = read_run(args.against)
+        console.print(render_contrast(run, other, contrast(run, other)))
     return 0

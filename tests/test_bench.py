@@ -20,6 +20,8 @@ import pytest
 
 from scripts import history
 from scripts.config import ROOT
+from scripts.model import PipelineError
+from scripts.stack import engine
 
 pytestmark = pytest.mark.stack
 
@@ -30,8 +32,10 @@ LONG = ("smoke", "--backends", "fastapi", "--levels", "2,3,4", "--duration", "4"
 class Bench:
     """A running ``python -m scripts bench``, its output gathered line by line."""
 
-    def __init__(self, *arguments: str, step: str = "bench") -> None:
+    def __init__(self, *arguments: str, step: str = "bench", stack: str = "native") -> None:
         self.lines: list[str] = []
+        if step == "bench":
+            arguments += ("--stack", stack)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts", step, *arguments],
             cwd=ROOT,
@@ -73,6 +77,8 @@ class Bench:
         assert session_processes(self.process.pid) == []
         assert not list(Path("/dev/shm").glob(f"bench-{self.process.pid}-*"))
         assert not [p for p in Path("/sys/fs/cgroup").glob(f"*/**/bench-{self.process.pid}") if p.is_dir()]
+        with contextlib.suppress(PipelineError), contextlib.closing(engine.find()) as found:
+            assert f"bench-{self.process.pid}" not in found.projects()
 
 
 def command_line(pid: int) -> str:
@@ -97,8 +103,8 @@ def session_processes(pid: int) -> list[int]:
 def bench() -> Iterator[Callable[..., Bench]]:
     started: list[Bench] = []
 
-    def start(*arguments: str, step: str = "bench") -> Bench:
-        started.append(Bench(*arguments, step=step))
+    def start(*arguments: str, **options: str) -> Bench:
+        started.append(Bench(*arguments, **options))
         return started[-1]
 
     yield start
@@ -109,8 +115,8 @@ def bench() -> Iterator[Callable[..., Bench]]:
         each.assert_nothing_left()
 
 
-def test_a_session_end_to_end(bench: Callable[..., Bench], tmp_path: Path) -> None:
-    running = bench("smoke", "--levels", "4", "--duration", "2", "--seed", "7", "--output", str(tmp_path))
+def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: Path) -> None:
+    running = bench("smoke", "--levels", "4", "--duration", "2", "--seed", "7", "--output", str(tmp_path), stack=kind)
     assert running.end() == 0, running.text
     latest = tmp_path / "latest"
     assert latest.is_symlink()
@@ -118,6 +124,7 @@ def test_a_session_end_to_end(bench: Callable[..., Bench], tmp_path: Path) -> No
     assert run.complete
     assert run.seed == 7
     assert run.limited
+    assert run.environment.stack == kind
     assert run.environment.database == "mysql"
     assert latest.resolve().name == run.id
     assert [summary.statements_per_request for summary in run.parity] == [168] * 4

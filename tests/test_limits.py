@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -220,3 +221,45 @@ tmpfs /run tmpfs rw 0 0
         "memory": tmp_path / "memory/outer",
         "unified": tmp_path / "unified",
     }
+
+
+def test_the_group_of_a_running_process_is_found(cages: Cages, tmp_path: Path) -> None:
+    """As a container's is; here that of a cage, whose numbers it must have."""
+    limited = Limits(cpus=0.5, memory_mb=256)
+    cage = cages.make("found", "0", limited)
+    with python(cage, "import time; time.sleep(30)", tmp_path) as process:
+        assert wait_until(lambda: process.pid in cage.pids(), 5)
+        found = limits.cage_of(process.pid, "found", "0", limited)
+        assert found.pids() == cage.pids()
+        assert found.limits_in_force() == limited
+        assert found.missing() == []
+        assert found.cpu_s() == cage.cpu_s() > 0
+    with pytest.raises(PipelineError, match="gone: the control group of its process"):
+        limits.cage_of(process.pid, "gone", "0", None)
+
+
+def test_the_group_of_a_process_in_the_unified_hierarchy(tmp_path: Path) -> None:
+    """The kernel's formats on a plain folder: this needs no such kernel."""
+    group = tmp_path / "system.slice/docker-1f.scope"
+    for name, text in {
+        group / "cgroup.procs": "77\n78\n",
+        group / "cpu.stat": "usage_usec 1500000\n",
+        tmp_path / "self/mounts": f"cgroup2 {tmp_path} cgroup2 rw 0 0\n",
+        tmp_path / "77/cgroup": "0::/system.slice/docker-1f.scope\n",
+        tmp_path / "78/cgroup": "0::/../elsewhere\n",
+    }.items():
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.write_text(text)
+    cage = limits.cage_of(77, "x", "0", None, proc=tmp_path)
+    assert (cage.pids(), cage.cpu_s()) == ([77, 78], 1.5)
+    with pytest.raises(PipelineError, match="x: the control group of its process 78"):
+        limits.cage_of(78, "x", "0", None, proc=tmp_path)
+
+
+def test_the_last_numbers_of_a_group_that_is_gone(tmp_path: Path) -> None:
+    cage = V2Cage("x", "0", None, tmp_path / "x").create()
+    (tmp_path / "x/cpu.stat").write_text("usage_usec 2500000\nthrottled_usec 750000\n")
+    (tmp_path / "x/memory.current").write_text(f"{10 << 20}\n")
+    before = (cage.cpu_s(), cage.throttled_s(), cage.memory_mb())
+    shutil.rmtree(tmp_path / "x")
+    assert (cage.cpu_s(), cage.throttled_s(), cage.memory_mb()) == before == (2.5, 0.75, 10.0)

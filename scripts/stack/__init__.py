@@ -5,7 +5,8 @@ Everything above this package sees a `Stack` with `Instance`\\ s and does not kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,7 @@ from scripts.model import Arm, Backend, Config, Environment, Limits, PipelineErr
 
 if TYPE_CHECKING:
     from scripts.k6 import Generator
-    from scripts.stack.database import DatabaseServer
+    from scripts.stack.accounts import Database
     from scripts.stack.limits import Cage
 
 Say = Callable[[str], None]
@@ -40,6 +41,15 @@ class TargetError(PipelineError):
     def __init__(self, target: Target, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.target = target
+
+
+@contextlib.contextmanager
+def naming(target: Target) -> Iterator[None]:
+    """An error inside is this target's alone."""
+    try:
+        yield
+    except PipelineError as error:
+        raise TargetError(target, error.message, error.hint) from error
 
 
 def candidates(config: Config, apps: Path) -> tuple[Target, ...]:
@@ -86,16 +96,18 @@ class Stack(Protocol):
 
     environment: Environment
     limited: bool
-    database: DatabaseServer
     database_cage: Cage
     generator: Generator
     generator_cage: Cage
 
     @property
+    def database(self) -> Database: ...
+
+    @property
     def instances(self) -> Sequence[Instance]: ...
 
     def cpu_s(self) -> float:
-        """CPU seconds so far of everything the stack started."""
+        """CPU seconds so far of everything the stack has in cages, but for the generator."""
 
 
 def check_alive(stack: Stack) -> None:

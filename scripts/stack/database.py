@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
@@ -33,10 +31,10 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from scripts.model import DatabaseSettings, PipelineError
+from scripts.stack.accounts import Database
 from scripts.stack.installation import Installation, base_options, provide
 from scripts.stack.limits import Cage
 from scripts.stack.process import Process, wait_until
-from scripts.stack.sql import split_statements
 
 __all__ = ["DatabaseServer", "Installation", "provide"]
 
@@ -46,7 +44,6 @@ SOCKET_PATH_BYTES = 107
 DATA_MB = 512  # an empty data directory, the redo log, and room for the tables
 HISTORY_STATEMENTS = 20_000
 SQL_TEXT_BYTES = 2048
-LOST_CONNECTION = (2006, 2013)
 ENGINE_OPTIONS = {
     "mysql": (
         *("--mysqlx=OFF", "--tls-version=", "--innodb-redo-log-capacity=256M"),
@@ -65,7 +62,29 @@ DEFAULT_CONSUMERS = (
 )
 
 
-class DatabaseServer:
+def server_options(engine: str, settings: DatabaseSettings) -> list[str]:
+    """What a server is told, beside where things are."""
+    return [
+        *ENGINE_OPTIONS[engine],
+        "--skip-log-bin",
+        "--skip-name-resolve",
+        "--character-set-server=utf8mb4",
+        f"--transaction-isolation={settings.isolation}",
+        f"--max-connections={settings.max_connections}",
+        "--innodb-buffer-pool-size=512M",
+        "--innodb-flush-log-at-trx-commit=1",
+        "--innodb-sync-spin-loops=0",
+        # A tmpfs has neither direct nor asynchronous I/O.
+        *(["--innodb-flush-method=fsync", "--innodb-use-native-aio=OFF"] if settings.durability == "memory" else []),
+        "--performance-schema=ON",
+        "--performance-schema-instrument=%=OFF",
+        *(f"--performance-schema-consumer-{name}=OFF" for name in DEFAULT_CONSUMERS),
+        f"--performance-schema-events-statements-history-long-size={HISTORY_STATEMENTS}",
+        f"--performance-schema-max-sql-text-length={SQL_TEXT_BYTES}",
+    ]
+
+
+class DatabaseServer(Database):
     """A running server, from construction to `stop`, which leaves nothing of it behind.
 
     ``folder``: where its data directory is made, which must be on a tmpfs for the durability ``memory`` and must not
@@ -81,12 +100,12 @@ class DatabaseServer:
         folder: Path,
         log: Path,
     ) -> None:
+        super().__init__()
         self.installation = installation
-        self.settings = settings
+        self.max_connections = settings.max_connections
         self.host = HOST
         self.port = free_port()
         self.process: Process | None = None
-        self._passwords: dict[str, str] = {}
         _check_folder(folder, settings.durability)
         self._data = Path(tempfile.mkdtemp(prefix="database-", dir=folder)).resolve()
         self.socket = self._data / "server.sock"
@@ -94,7 +113,8 @@ class DatabaseServer:
             _check_socket_path(self.socket)
             shutil.copytree(installation.template, self._data, dirs_exist_ok=True)
             base = base_options(installation.engine, installation.options, self._data)
-            command = [*installation.command, *base, *self._options()]
+            where = [f"--bind-address={self.host}", f"--port={self.port}", f"--socket={self.socket}"]
+            command = [*installation.command, *base, *where, *server_options(installation.engine, settings)]
             self.process = Process("database", command, log=log, cage=cage)
             self._wait_until_ready()
             self._close_doors()
@@ -116,73 +136,19 @@ class DatabaseServer:
         """The end of its log."""
         return self.process.tail(lines) if self.process else ""
 
-    def connect(self, database: str | None = None) -> Connection[Cursor]:
-        """A connection as the server's root, in autocommit mode. Raises PipelineError if the server is gone."""
-        if not self.alive:
-            raise self._gone()
-        with self._naming_errors():
-            return pymysql.connect(
-                unix_socket=str(self.socket), user="root", database=database, autocommit=True, connect_timeout=5
-            )
+    def _log_in(self, user: str | None = None, password: str = "", database: str | None = None) -> Connection[Cursor]:
+        return pymysql.connect(
+            unix_socket=str(self.socket),
+            user=user or "root",
+            password=password,
+            database=database,
+            autocommit=True,
+            connect_timeout=5,
+        )
 
-    def create_database(self, name: str, schema: Path) -> None:
-        """Make a database with the tables of ``schema`` and a user of its name, who may do anything in it only.
-
-        A database of that name that is already there is made anew. ``name`` is a plain identifier. Raises
-        PipelineError naming the statement that fails.
-        """
-        password = self._passwords.get(name) or secrets.token_hex(8)
-        pattern = name.replace("_", r"\_")  # GRANT takes a bare _ for any one character
-        with self._cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
-            cursor.execute(f"CREATE DATABASE `{name}`")
-            cursor.execute(f"CREATE USER IF NOT EXISTS '{name}'@'%%' IDENTIFIED BY %s", (password,))
-            cursor.execute(f"GRANT ALL ON `{pattern}`.* TO '{name}'@'%'")
-            cursor.execute(f"USE `{name}`")
-            for number, statement in enumerate(split_statements(schema.read_text()), 1):
-                try:
-                    cursor.execute(statement)
-                except pymysql.MySQLError as error:
-                    if error.args[0] in LOST_CONNECTION:
-                        raise
-                    raise PipelineError(
-                        f"{schema}: statement {number} failed: {error.args[-1]}: {statement[:80]!r}",
-                        "correct the schema",
-                    ) from error
-        # MySQL remembers a password that it has checked once, and from then on drivers log in without encryption
-        # (which aiomysql and PyMySQL have only with a further package). The socket counts as secure for this once.
-        with self._naming_errors():
-            pymysql.connect(unix_socket=str(self.socket), user=name, password=password, database=name).close()
-        self._passwords[name] = password
-
-    def thread_cpu_s(self) -> dict[int, tuple[str, float]]:
-        """By thread that serves a connection: the connection's user, and the thread's CPU seconds so far.
-
-        Threads are used again for other connections, so only differences of one thread mean something. Source: proc(5),
-        schedstat.
-        """
-        with self._cursor() as cursor:
-            cursor.execute(
-                "SELECT processlist_user, thread_os_id FROM performance_schema.threads WHERE thread_os_id IS NOT NULL"
-            )
-            rows = cursor.fetchall()
+    def _end(self) -> str:
         assert self.process is not None
-        found = {}
-        for user, thread in rows:
-            path = Path(f"/proc/{self.process.pid}/task/{thread}/schedstat")
-            with contextlib.suppress(OSError):  # it has just ended
-                found[int(thread)] = (str(user or ""), int(path.read_text().split()[0]) / 1e9)
-        return found
-
-    def account(self, name: str) -> dict[str, str]:
-        """The variables that tell a backend where the database ``name`` is and how to log in."""
-        return {
-            "DATABASE_HOST": self.host,
-            "DATABASE_PORT": str(self.port),
-            "DATABASE_USER": name,
-            "DATABASE_PASSWORD": self._passwords[name],
-            "DATABASE_NAME": name,
-        }
+        return f" (code {self.process.returncode})"
 
     def stop(self) -> None:
         """End the server and remove its data. It is killed: data that is thrown away needs no orderly shutdown."""
@@ -195,32 +161,6 @@ class DatabaseServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _options(self) -> list[str]:
-        """What is set beside where things are."""
-        settings = self.settings
-        in_memory = settings.durability == "memory"
-        return [
-            f"--bind-address={self.host}",
-            f"--port={self.port}",
-            f"--socket={self.socket}",
-            *ENGINE_OPTIONS[self.installation.engine],
-            "--skip-log-bin",
-            "--skip-name-resolve",
-            "--character-set-server=utf8mb4",
-            f"--transaction-isolation={settings.isolation}",
-            f"--max-connections={settings.max_connections}",
-            "--innodb-buffer-pool-size=512M",
-            "--innodb-flush-log-at-trx-commit=1",
-            "--innodb-sync-spin-loops=0",
-            # A tmpfs has neither direct nor asynchronous I/O.
-            *(["--innodb-flush-method=fsync", "--innodb-use-native-aio=OFF"] if in_memory else []),
-            "--performance-schema=ON",
-            "--performance-schema-instrument=%=OFF",
-            *(f"--performance-schema-consumer-{name}=OFF" for name in DEFAULT_CONSUMERS),
-            f"--performance-schema-events-statements-history-long-size={HISTORY_STATEMENTS}",
-            f"--performance-schema-max-sql-text-length={SQL_TEXT_BYTES}",
-        ]
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None
@@ -247,41 +187,6 @@ class DatabaseServer:
             cursor.execute("SELECT user, host FROM mysql.user WHERE user = '' OR user = 'root' AND host <> 'localhost'")
             for user, host in cursor.fetchall():
                 cursor.execute("DROP USER %s@%s", (user, host))
-
-    def _check_settings(self) -> None:
-        """The server lowers limits silently where the system does not allow them."""
-        with self._cursor() as cursor:
-            cursor.execute("SELECT @@max_connections")
-            row = cursor.fetchone()
-        if row is None or int(row[0]) != self.settings.max_connections:
-            raise PipelineError(
-                f"database: it allows {row and row[0]} connections, not {self.settings.max_connections} "
-                "(bench.toml [database] max_connections)",
-                "raise the limit of open files (`ulimit -n 8192`), or lower max_connections",
-            )
-
-    @contextlib.contextmanager
-    def _cursor(self) -> Iterator[Cursor]:
-        with self.connect() as connection, connection.cursor() as cursor, self._naming_errors():
-            yield cursor
-
-    @contextlib.contextmanager
-    def _naming_errors(self) -> Iterator[None]:
-        """Turn a driver's error into one that says whether the server still runs."""
-        try:
-            yield
-        except pymysql.MySQLError as error:
-            if not wait_until(lambda: not self.alive, 0.5):  # a connection breaks a moment before its server has ended
-                raise PipelineError(f"database: {error}", "see the server's log") from error
-            raise self._gone() from error
-
-    def _gone(self) -> PipelineError:
-        assert self.process is not None
-        return PipelineError(
-            f"database: the server has ended (code {self.process.returncode}); the end of its log:\n"
-            f"{self.process.tail()}",
-            "the log names the cause; a full disk or too little memory is the usual one",
-        )
 
 
 def _check_folder(path: Path, durability: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.metadata
 import os
@@ -24,18 +25,25 @@ def provide(app: Path, cache: Path) -> Path:
         raise PipelineError(f"{lock}: missing", f"lock it: uv pip compile {app.name}/requirements.in (apps/README.md)")
     key = hashlib.sha256(sys.version.encode() + lock.read_bytes()).hexdigest()[:12]
     folder = cache / "environments" / f"{app.name}-{key}"
-    python = folder / "bin" / "python"
     complete = folder / ".complete"
-    if complete.exists():
-        return python
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # two arms, or two sessions, may want the same one at once
+        if not complete.exists():
+            _make(folder, lock)
+            complete.touch()
+    return folder / "bin" / "python"
+
+
+def _make(folder: Path, lock: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _uv("venv", "--quiet", "--python", sys.executable, str(folder), what=f"environment of {app.name}")
+    name = lock.parent.name
+    python = str(folder / "bin" / "python")
+    _uv("venv", "--quiet", "--python", sys.executable, str(folder), what=f"environment of {name}")
     _uv(
-        *("pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(lock)),
-        what=f"packages of {app.name}",
+        *("pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", python, str(lock)),
+        what=f"packages of {name}",
     )
-    complete.touch()
-    return python
 
 
 def versions(python: Path, packages: Iterable[str]) -> dict[str, str]:

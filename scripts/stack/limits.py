@@ -6,13 +6,14 @@ Sources: the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst, sys
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -74,6 +75,7 @@ class Cage(ABC):
         self.name = name
         self.cpus = cpus
         self.limits = limits
+        self._seen: dict[tuple[Path, str | None], int] = {}
 
     @abstractmethod
     def wrap(self, argv: Sequence[str]) -> list[str]:
@@ -129,6 +131,15 @@ class Cage(ABC):
                     found.append(f"process {pid} may run on CPUs {sorted(cpus)}, not {sorted(wanted)}")
         return found
 
+    def _counter(self, path: Path, key: str | None = None) -> int:
+        """A number of the group; of one that is gone (a scope or a container takes it along) the last that was seen."""
+        try:
+            self._seen[path, key] = _number(path, key)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
+        return self._seen.get((path, key), 0)
+
     def _pinned(self, argv: Sequence[str]) -> list[str]:
         return ["taskset", "--cpu-list", self.cpus, *argv]
 
@@ -161,20 +172,28 @@ def _remove(path: Path) -> None:
 
 
 class V1Cage(Cage):
-    """One group in each of the v1 hierarchies ``cpu``, ``cpuacct`` and ``memory``."""
+    """One group in each of the v1 hierarchies ``cpu``, ``cpuacct`` and ``memory``.
 
-    def __init__(self, name: str, cpus: str, limits: Limits | None, hierarchies: dict[str, Path]) -> None:
+    ``paths``: by controller; made by `create`, or there already (a container's).
+    """
+
+    def __init__(self, name: str, cpus: str, limits: Limits | None, paths: Mapping[str, Path]) -> None:
         super().__init__(name, cpus, limits)
-        self._paths = {controller: root / name for controller, root in hierarchies.items()}
+        self._paths = dict(paths)
+        self._peak_is_ours = True
+
+    def create(self) -> V1Cage:
+        """Make the groups and set their limits (needs root or a delegated parent)."""
         for path in self._paths.values():
             path.mkdir(parents=True, exist_ok=True)
-        if limits is not None:
+        if self.limits is not None:
             (self._paths["cpu"] / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-            (self._paths["cpu"] / "cpu.cfs_quota_us").write_text(str(int(limits.cpus * PERIOD_US)))
+            (self._paths["cpu"] / "cpu.cfs_quota_us").write_text(str(int(self.limits.cpus * PERIOD_US)))
             memory = self._paths["memory"]
-            (memory / "memory.limit_in_bytes").write_text(str(limits.memory_mb * MIB))
+            (memory / "memory.limit_in_bytes").write_text(str(self.limits.memory_mb * MIB))
             with contextlib.suppress(OSError):  # only where the kernel counts swap
-                (memory / "memory.memsw.limit_in_bytes").write_text(str(limits.memory_mb * MIB))
+                (memory / "memory.memsw.limit_in_bytes").write_text(str(self.limits.memory_mb * MIB))
+        return self
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         return _enter([path / "cgroup.procs" for path in set(self._paths.values())], self._pinned(argv))
@@ -183,21 +202,25 @@ class V1Cage(Cage):
         return [int(pid) for pid in (self._paths["cpuacct"] / "cgroup.procs").read_text().split()]
 
     def cpu_s(self) -> float:
-        return _number(self._paths["cpuacct"] / "cpuacct.usage") / 1e9
+        return self._counter(self._paths["cpuacct"] / "cpuacct.usage") / 1e9
 
     def throttled_s(self) -> float:
-        return _number(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
+        return self._counter(self._paths["cpu"] / "cpu.stat", "throttled_time") / 1e9
 
     def memory_mb(self) -> float:
-        return _number(self._paths["memory"] / "memory.stat", "total_rss") / MIB
+        return self._counter(self._paths["memory"] / "memory.stat", "total_rss") / MIB
 
     def peak_memory_mb(self) -> float | None:
         memory = self._paths["memory"]
-        cache = _number(memory / "memory.stat", "total_cache")
-        return max(0, _number(memory / "memory.max_usage_in_bytes") - cache) / MIB
+        cache = self._counter(memory / "memory.stat", "total_cache")
+        peak = max(0, self._counter(memory / "memory.max_usage_in_bytes") - cache) / MIB
+        return peak if self._peak_is_ours else None
 
     def reset_peak(self) -> None:
-        (self._paths["memory"] / "memory.max_usage_in_bytes").write_text("0")
+        try:
+            (self._paths["memory"] / "memory.max_usage_in_bytes").write_text("0")
+        except PermissionError:  # a container's group is the engine's: without root its peak is that of its whole life
+            self._peak_is_ours = False
 
     def limits_in_force(self) -> Limits | None:
         quota = _number(self._paths["cpu"] / "cpu.cfs_quota_us")
@@ -218,7 +241,6 @@ class V2Cage(Cage):
     def __init__(self, name: str, cpus: str, limits: Limits | None, path: Path) -> None:
         super().__init__(name, cpus, limits)
         self._path = path
-        self._cpu_at_end = 0.0
 
     @property
     def path(self) -> Path:
@@ -242,15 +264,13 @@ class V2Cage(Cage):
         return [int(pid) for pid in path.read_text().split()] if path.exists() else []
 
     def cpu_s(self) -> float:
-        with contextlib.suppress(FileNotFoundError):  # a scope is gone with its last process
-            self._cpu_at_end = _number(self.path / "cpu.stat", "usage_usec") / 1e6
-        return self._cpu_at_end
+        return self._counter(self.path / "cpu.stat", "usage_usec") / 1e6
 
     def throttled_s(self) -> float:
-        return _number(self.path / "cpu.stat", "throttled_usec") / 1e6
+        return self._counter(self.path / "cpu.stat", "throttled_usec") / 1e6
 
     def memory_mb(self) -> float:
-        return _number(self.path / "memory.stat", "anon") / MIB
+        return self._counter(self.path / "memory.stat", "anon") / MIB
 
     def limits_in_force(self) -> Limits | None:
         quota, period = (self.path / "cpu.max").read_text().split()
@@ -362,7 +382,9 @@ class Cages:
         full_name = f"{self.session}/{name}"
         cage: Cage
         if self.kind == "v1":
-            cage = V1Cage(full_name, cpus, limits, self._roots)
+            cage = V1Cage(
+                full_name, cpus, limits, {kind: root / full_name for kind, root in self._roots.items()}
+            ).create()
         elif self.kind == "v2":
             cage = V2Cage(name, cpus, limits, self._roots["unified"] / name).create()
         elif self.kind == "scope":
@@ -416,6 +438,29 @@ class Cages:
             return False
         self._roots = {"unified": group}
         return True
+
+
+def cage_of(pid: int, name: str, cpus: str, limits: Limits | None, proc: Path = Path("/proc")) -> V1Cage | V2Cage:
+    """The group that process ``pid`` is in already: that of the container whose first process it is.
+
+    Raises PipelineError where its counters cannot be read from here.
+    """
+    with contextlib.suppress(OSError, KeyError):
+        membership = (proc / f"{pid}/cgroup").read_text()
+        groups = read_cgroup_mounts((proc / "self/mounts").read_text(), membership)
+        v1 = {controller: path for controller, path in groups.items() if controller != "unified"}
+        cage: V1Cage | V2Cage
+        if len(v1) == 3:
+            cage = V1Cage(name, cpus, limits, v1)
+        else:
+            below = dict(line.split("::", 1) for line in membership.splitlines() if "::" in line)["0"]
+            cage = V2Cage(name, cpus, limits, groups["unified"] / below.lstrip("/"))
+        if pid in cage.pids():
+            return cage
+    raise PipelineError(
+        f"{name}: the control group of its process {pid} cannot be read from here",
+        "measure on the machine that the containers run on, and not inside one of them (or use --stack native)",
+    )
 
 
 def remove_groups(prefix: str, is_gone: Callable[[str], bool]) -> None:

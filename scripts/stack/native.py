@@ -8,27 +8,28 @@ import os
 import platform
 import random
 import shutil
-import socket
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from scripts import k6
-from scripts.config import ROOT
-from scripts.model import Config, DatabaseSettings, Environment, PipelineError
-from scripts.stack import Say, Target, TargetError, environments, limits, machine, packages
-from scripts.stack.database import DatabaseServer, free_port
+from scripts.model import Config, DatabaseSettings, Environment
+from scripts.stack import Say, Target, environments, limits, machine, naming, packages
+from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
-from scripts.stack.process import Process, uninterrupted, wait_until
+from scripts.stack.process import Process, uninterrupted
+from scripts.stack.sessions import (
+    CACHE,
+    await_ready,
+    check_port_free,
+    choose_ports,
+    memory_folder,
+    remove_leftovers,
+    session_name,
+)
 
-CACHE = ROOT / ".cache"
-MEMORY = Path("/dev/shm")
-MEMORY_NEEDED_MB = 1024
-READY_S = 60.0
-PREFIX = "bench-"
+MEMORY_NEEDED_MB = 1024  # the database's data, and the backends' files
 ENVIRONMENT_BYTES = 16_384
 
 
@@ -67,27 +68,14 @@ class NativeInstance:
         }
 
     def start(self) -> None:
-        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`wait_ready`)."""
+        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`await_ready`)."""
         check_port_free(self.target.name, self._port)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         app = self._folder / "app"
-        if not app.exists():  # a copy, so that both arms' code lies at paths of one length (`restart`)
+        if not app.exists():  # a copy, so that both arms' code lies at paths of one length (`lay_out`)
             shutil.copytree(self.target.app, app, ignore=shutil.ignore_patterns("__pycache__"))
         command = [*self._layout, str(self._python), "-m", "gunicorn"]
         self._process = Process(self.target.name, command, log=self.log, cage=self.cage, cwd=app, env=self._environment)
-
-    def wait_ready(self) -> None:
-        """Wait until its health endpoint answers; an error with the end of its log when it does not."""
-        url = self.url + self.target.backend.health
-        wait_until(lambda: not self.alive or _answers(url), READY_S)
-        if not (self.alive and _answers(url)):
-            state = "did not become healthy" if self.alive else "stopped while starting"
-            app = self.target.app
-            raise TargetError(
-                self.target,
-                f"backend {self.target.name} {state}; the end of its log:\n{self.tail()}",
-                f"mend {app.relative_to(ROOT) if app.is_relative_to(ROOT) else app}",
-            )
 
     @property
     def alive(self) -> bool:
@@ -110,7 +98,7 @@ class NativeInstance:
         self._environment = lay_out(self._environment, seed)
         self._layout = ["setarch", "--addr-no-randomize"]
         self.start()
-        self.wait_ready()
+        await_ready(self)
         self.freeze()
 
     def stop(self) -> None:
@@ -142,19 +130,13 @@ class NativeStack:
             self._exit.close()
 
     def cpu_s(self) -> float:
-        return self._cages.cpu_s()
-
-    def _create_database(self, target: Target) -> None:
-        with _naming(target):
-            self.database.create_database(target.name, target.app.parent / "schema.sql")
+        return self._cages.cpu_s() - self.generator_cage.cpu_s()
 
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config = self._config
-        ports = [t.backend.port if t.arm == "candidate" else free_port() for t in self._targets]
-        for target, port in zip(self._targets, ports, strict=True):
-            check_port_free(target.name, port)
+        ports = choose_ports(self._targets)
         remove_leftovers()
-        session = f"{PREFIX}{os.getpid()}"
+        session = session_name()
         self._cages = cleaning.enter_context(limits.Cages(session, allow_unlimited=self._allow_unlimited))
         self.limited = self._cages.kind != "none"
         facts = machine.read_machine()
@@ -172,7 +154,7 @@ class NativeStack:
 
         cleaning.callback(os.sched_setaffinity, 0, allowed)
         os.sched_setaffinity(0, limits.parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
-        folder = Path(cleaning.enter_context(_memory_folder(session)))
+        folder = Path(cleaning.enter_context(memory_folder(MEMORY_NEEDED_MB)))
         self.database_cage = self._cages.make("database", cpus.database)
         self.generator_cage = self._cages.make("generator", cpus.generator)
         self._say(f"starting {installation.title}, its data in {_place(config.database)}")
@@ -182,23 +164,22 @@ class NativeStack:
         self.database = cleaning.enter_context(
             DatabaseServer(installation, config.database, self.database_cage, data, self._logs / "database.log")
         )
-        for target, port in zip(self._targets, ports, strict=True):
+        for target in self._targets:
             cage = self._cages.make(
                 target.name, cpus.backend, (target.limits or config.limits) if self.limited else None
             )
-            renew = partial(self._create_database, target)
+            renew = partial(self.database.create_database_for, target)
             renew()
             variables = {**config.workload.environment, **self.database.account(target.name)}
             log = self._logs / f"{target.name}.log"
-            instance = NativeInstance(
-                target, port, made[target], folder / f"{len(self.instances):02}", log, cage, variables, renew
-            )
+            place = folder / f"{len(self.instances):02}"
+            instance = NativeInstance(target, ports[target.name], made[target], place, log, cage, variables, renew)
             cleaning.callback(instance.stop)
             instance.start()
             self.instances += (instance,)
         self._say(f"starting {', '.join(dict.fromkeys(t.backend.label for t in self._targets))}")
         for instance in self.instances:
-            instance.wait_ready()
+            await_ready(instance)
             instance.freeze()
         self.environment = Environment(
             stack="native",
@@ -215,20 +196,6 @@ class NativeStack:
         )
 
 
-@contextlib.contextmanager
-def _naming(target: Target) -> Iterator[None]:
-    """An error inside is this target's alone."""
-    try:
-        yield
-    except PipelineError as error:
-        raise TargetError(target, error.message, error.hint) from error
-
-
-def _provide_python(target: Target) -> Path:
-    with _naming(target):
-        return environments.provide(target.app, CACHE)
-
-
 def lay_out(environment: Mapping[str, str], seed: int) -> dict[str, str]:
     """The environment with what decides how a Python process lies in memory: hash seed, and size of the environment.
 
@@ -243,52 +210,10 @@ def lay_out(environment: Mapping[str, str], seed: int) -> dict[str, str]:
     return values
 
 
+def _provide_python(target: Target) -> Path:
+    with naming(target):
+        return environments.provide(target.app, CACHE)
+
+
 def _place(settings: DatabaseSettings) -> str:
     return "memory" if settings.durability == "memory" else f"{CACHE.name}/ on disk"
-
-
-def check_port_free(name: str, port: int) -> None:
-    """Raise an error if something listens on the port of the backend ``name``."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise PipelineError(
-                f"port {port} of backend {name} is in use by another program",
-                f"`ss -ltnp sport = :{port}` shows which; stop it, or change [backends.{name}] port",
-            ) from error
-
-
-def remove_leftovers() -> None:
-    """Remove the folders and control groups of sessions that were killed: those named after a process that is gone."""
-    for parent in (MEMORY, CACHE):
-        for folder in parent.glob(f"{PREFIX}*-*"):
-            if _is_gone(folder.name):
-                shutil.rmtree(folder, ignore_errors=True)
-    limits.remove_groups(PREFIX, _is_gone)
-
-
-def _is_gone(name: str) -> bool:
-    """Whether ``bench-PID`` or ``bench-PID-...`` names a session whose process has ended."""
-    pid = name.removeprefix(PREFIX).split("-")[0]
-    return pid.isdigit() and not Path(f"/proc/{pid}").exists()
-
-
-def _memory_folder(session: str) -> tempfile.TemporaryDirectory[str]:
-    """A folder of this session on a file system in memory, for the database, the backends' files and sockets."""
-    free_mb = shutil.disk_usage(MEMORY).free // (1024 * 1024) if MEMORY.is_dir() else 0
-    if free_mb < MEMORY_NEEDED_MB:
-        raise PipelineError(
-            f"{MEMORY} has {free_mb} MB free; the database and the backends' files need {MEMORY_NEEDED_MB} MB there",
-            f"make it larger: mount -o remount,size=2g {MEMORY} (in a container: --shm-size=2g)",
-        )
-    return tempfile.TemporaryDirectory(prefix=f"{session}-", dir=MEMORY, ignore_cleanup_errors=True)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

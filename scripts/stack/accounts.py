@@ -1,0 +1,154 @@
+"""Databases and accounts on a running server, whatever it runs in."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from scripts.model import PipelineError
+from scripts.stack import Target, naming
+from scripts.stack.process import wait_until
+from scripts.stack.sql import split_statements
+
+LOST_CONNECTION = (2006, 2013)
+
+
+class Database(ABC):
+    """A database server, and what a session does with it.
+
+    ``host``, ``port``: where backends reach it. ``max_connections``: what bench.toml asks for.
+    """
+
+    host: str
+    port: int
+    max_connections: int
+
+    def __init__(self) -> None:
+        self._passwords: dict[str, str] = {}
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool: ...
+
+    @abstractmethod
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+
+    @abstractmethod
+    def _log_in(self, user: str | None = None, password: str = "", database: str | None = None) -> Connection[Cursor]:
+        """A connection from here, in autocommit mode; as its administrator, or as another user."""
+
+    @abstractmethod
+    def _end(self) -> str:
+        """How it ended, in a few words that follow "the server has ended"."""
+
+    def connect(self, database: str | None = None) -> Connection[Cursor]:
+        """A connection of its administrator, in autocommit mode. Raises PipelineError if the server is gone."""
+        if not self.alive:
+            raise self._gone()
+        with self._naming_errors():
+            return self._log_in(database=database)
+
+    def create_database(self, name: str, schema: Path) -> None:
+        """Make a database with the tables of ``schema`` and a user of its name, who may do anything in it only.
+
+        A database of that name that is already there is made anew. ``name`` is a plain identifier. Raises
+        PipelineError naming the statement that fails.
+        """
+        password = self.account(name)["DATABASE_PASSWORD"]
+        pattern = name.replace("_", r"\_")  # GRANT takes a bare _ for any one character
+        with self._cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+            cursor.execute(f"CREATE DATABASE `{name}`")
+            cursor.execute(f"CREATE USER IF NOT EXISTS '{name}'@'%%' IDENTIFIED BY %s", (password,))
+            cursor.execute(f"GRANT ALL ON `{pattern}`.* TO '{name}'@'%'")
+            cursor.execute(f"USE `{name}`")
+            for number, statement in enumerate(split_statements(schema.read_text()), 1):
+                try:
+                    cursor.execute(statement)
+                except pymysql.MySQLError as error:
+                    if error.args[0] in LOST_CONNECTION:
+                        raise
+                    raise PipelineError(
+                        f"{schema}: statement {number} failed: {error.args[-1]}: {statement[:80]!r}",
+                        "correct the schema",
+                    ) from error
+        # MySQL remembers a password that it has checked once, and from then on drivers log in without encryption
+        # (which aiomysql and PyMySQL have only with a further package).
+        with self._naming_errors():
+            self._log_in(name, password, name).close()
+
+    def create_database_for(self, target: Target) -> None:
+        """Make the target's database, from the schema beside its app. Raises TargetError where that one is wrong."""
+        with naming(target):
+            self.create_database(target.name, target.app.parent / "schema.sql")
+
+    def thread_cpu_s(self, pids: Iterable[int]) -> dict[int, tuple[str, float]]:
+        """By thread that serves a connection: the connection's user, and the thread's CPU seconds so far.
+
+        ``pids``: the server's processes. Threads are used again for other connections, so only differences of one
+        thread mean something. Source: proc(5), schedstat, and status for a thread's id in the server's own namespace.
+        """
+        with self._cursor() as cursor:
+            cursor.execute(
+                "SELECT thread_os_id, processlist_user FROM performance_schema.threads WHERE thread_os_id IS NOT NULL"
+            )
+            users = {int(thread): str(user or "") for thread, user in cursor.fetchall()}
+        found = {}
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").glob("*"):
+                with contextlib.suppress(OSError):  # it has just ended
+                    thread = int((task / "status").read_text().partition("NSpid:")[2].split("\n", 1)[0].split()[-1])
+                    if thread in users:
+                        found[thread] = (users[thread], int((task / "schedstat").read_text().split()[0]) / 1e9)
+        return found
+
+    def account(self, name: str) -> dict[str, str]:
+        """The variables that tell a backend where the database ``name`` is, or will be, and how to log in."""
+        return {
+            "DATABASE_HOST": self.host,
+            "DATABASE_PORT": str(self.port),
+            "DATABASE_USER": name,
+            "DATABASE_PASSWORD": self._passwords.setdefault(name, secrets.token_hex(8)),
+            "DATABASE_NAME": name,
+        }
+
+    def _check_settings(self) -> None:
+        """The server lowers limits silently where the system does not allow them."""
+        with self._cursor() as cursor:
+            cursor.execute("SELECT @@max_connections")
+            row = cursor.fetchone()
+        if row is None or int(row[0]) != self.max_connections:
+            raise PipelineError(
+                f"database: it allows {row and row[0]} connections, not {self.max_connections} "
+                "(bench.toml [database] max_connections)",
+                "raise the limit of open files (`ulimit -n 8192`), or lower max_connections",
+            )
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        with self.connect() as connection, connection.cursor() as cursor, self._naming_errors():
+            yield cursor
+
+    @contextlib.contextmanager
+    def _naming_errors(self) -> Iterator[None]:
+        """Turn a driver's error into one that says whether the server still runs."""
+        try:
+            yield
+        except pymysql.MySQLError as error:
+            if not wait_until(lambda: not self.alive, 0.5):  # a connection breaks a moment before its server has ended
+                raise PipelineError(f"database: {error}", "see the server's log") from error
+            raise self._gone() from error
+
+    def _gone(self) -> PipelineError:
+        return PipelineError(
+            f"database: the server has ended{self._end()}; the end of its log:\n{self.tail()}",
+            "the log names the cause; a full disk or too little memory is the usual one",
+        )

@@ -1,0 +1,144 @@
+"""Sessions in containers: what can go wrong is named, its log is kept, and nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import config, history
+from scripts.config import ROOT
+from scripts.stack import engine
+from scripts.stack.process import wait_until
+from tests.test_bench import LONG, TINY, Bench, bench, session_processes
+
+__all__ = ["bench"]  # a fixture
+
+pytestmark = [pytest.mark.stack, pytest.mark.docker, pytest.mark.usefixtures("compose")]
+
+Start = Callable[..., Bench]
+PORTS = {str(backend.port) for backend in config.load().backends}
+
+
+@pytest.fixture
+def found() -> Iterator[engine.Engine]:
+    with contextlib.closing(engine.find()) as engine_:
+        yield engine_
+
+
+@pytest.mark.parametrize("moment", ["building", "starting MySQL", "starting FastAPI", "proving parity", "[2/3]"])
+def test_an_interruption_at_any_moment(bench: Start, tmp_path: Path, moment: str) -> None:
+    running = bench(*LONG, "--output", str(tmp_path), stack="compose")
+    running.wait_for(moment)
+    time.sleep(0.3)
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    running.process.send_signal(signal.SIGINT)  # impatience changes nothing
+    assert running.end() == 130, running.text
+    assert not list(tmp_path.glob("*.partial"))
+    running.assert_nothing_left()
+
+
+def test_the_next_session_removes_what_a_killed_one_left(bench: Start, tmp_path: Path, found: engine.Engine) -> None:
+    running = bench(*LONG, "--output", str(tmp_path), "--durability", "disk", stack="compose")
+    running.wait_for("[2/3]")
+    running.process.kill()
+    running.end()
+    assert wait_until(lambda: session_processes(running.process.pid) == [], 10)
+    project = f"bench-{running.process.pid}"
+    assert project in found.projects()
+
+    after = bench(*TINY, "--output", str(tmp_path), stack="compose")
+    assert after.end() == 0, after.text
+    assert project not in found.projects()
+    running.assert_nothing_left()
+    assert history.read_run(next(tmp_path.glob("*.partial")) / "run.json").environment.durability == "disk"
+
+
+def test_an_image_that_cannot_be_built_is_named_with_its_log(bench: Start, tmp_path: Path) -> None:
+    apps = tmp_path / "apps"
+    shutil.copytree(ROOT / "apps", apps)
+    lock = apps / "fastapi" / "requirements.txt"
+    lock.write_text(lock.read_text().replace("--hash=sha256:", "--hash=sha256:00"))
+    running = bench(*TINY, "--apps", str(apps), "--output", str(tmp_path / "results"), stack="compose")
+    assert running.end() == 1
+    assert "the image of fastapi could not be built" in running.text
+    assert "sha256" in running.text
+    log = next((tmp_path / "results").glob("*.failed/logs/build-fastapi.log"))
+    assert "sha256" in log.read_text()
+
+
+def test_a_base_image_that_is_absent_is_named(bench: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYSQL_IMAGE", "local/no-such-image:1")
+    running = bench(*TINY, "--output", str(tmp_path), stack="compose")
+    assert running.end() == 1
+    assert "mysql could not be started" in running.text
+    assert "local/no-such-image" in running.text
+    assert next(tmp_path.glob("*.failed/logs/compose.log")).stat().st_size > 0
+
+
+def test_a_changed_backend_is_rebuilt_alone_and_in_seconds(tmp_path: Path, found: engine.Engine) -> None:
+    apps = tmp_path / "apps"
+    shutil.copytree(ROOT / "apps", apps)
+    model = found.read(ROOT / "docker-compose.yml")
+    for name, service in model["services"].items():
+        if "build" in service:
+            service["build"] |= {"context": str(apps / name), "dockerfile": str(ROOT / "apps/Dockerfile")}
+            service["image"] = f"bench-test/{name}"
+    file = tmp_path / "compose.json"
+    file.write_text(json.dumps(model))
+    names = [backend.name for backend in config.load().backends]
+
+    def build() -> tuple[dict[str, str], float]:
+        began = time.monotonic()
+        found.build("bench-test", file, names, tmp_path)
+        inspect = ["docker", "image", "inspect", "--format", "{{.Id}}", *(f"bench-test/{name}" for name in names)]
+        lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.split()
+        return dict(zip(names, lines, strict=True)), time.monotonic() - began
+
+    before, _ = build()
+    with (apps / "fastapi/benchmark/views.py").open("a") as source:
+        source.write("# changed\n")
+    (apps / "fastapi/benchmark/__pycache__").mkdir(exist_ok=True)
+    (apps / "django_wsgi/benchmark/__pycache__").mkdir(exist_ok=True)
+    (apps / "django_wsgi/benchmark/__pycache__/x.pyc").write_text("not part of the image")
+    after, seconds = build()
+    assert {name for name in names if before[name] != after[name]} == {"fastapi"}
+    assert seconds < 20
+    subprocess.run(["docker", "image", "rm", *(f"bench-test/{name}" for name in names)], check=True)
+
+
+def test_the_file_works_by_itself(tmp_path: Path) -> None:
+    """``docker compose up --wait``, for people who never touch nox."""
+    project = f"bench-{os.getpid()}"
+    compose = ["docker", "compose", "--project-name", project]
+    try:
+        subprocess.run([*compose, "up", "--build", "--wait"], cwd=ROOT, check=True, timeout=300)
+        for backend in config.load().backends:
+            url = f"http://127.0.0.1:{backend.port}"
+            request = urllib.request.Request(url + backend.io_intensive, method="POST")
+            with urllib.request.urlopen(request, timeout=30) as response:
+                assert json.load(response)["db_operations"] == 8
+            with urllib.request.urlopen(url + backend.lists[0], timeout=30) as response:
+                assert len(json.load(response)) == 100
+            inside = [*compose, "exec", "--no-tty", backend.name]
+            who = subprocess.run([*inside, "id", "-u"], cwd=ROOT, capture_output=True, text=True, check=True)
+            assert who.stdout.strip() == "10001"
+            assert subprocess.run([*inside, "sh", "-c", "command -v gcc cc"], cwd=ROOT, check=False).returncode
+            assert subprocess.run([*inside, "touch", "/app/x"], cwd=ROOT, check=False).returncode
+        listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout
+        ours = [line.split()[3] for line in listening.splitlines() if line.split()[3].rpartition(":")[2] in PORTS]
+        assert sorted(ours) == sorted(f"127.0.0.1:{port}" for port in PORTS)
+    finally:
+        subprocess.run([*compose, "down", "--volumes"], cwd=ROOT, check=True, timeout=120)
+    with contextlib.closing(engine.find()) as found:
+        assert project not in found.projects()
