@@ -124,8 +124,8 @@ def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -
     for backend, same in by_backend.items():
         for metric in comparison.metrics:
             effects = [values for session in same if len(values := round_effects(session, metric)) >= 3]
-            if len(effects) >= 3:
-                variances = [float(np.var(values, ddof=1)) for values in effects]
+            variances = [float(np.var(values, ddof=1)) for values in effects]
+            if len(variances) >= 3 and min(variances) > 0:
                 priors[f"{backend}/{metric}"] = fit_prior(variances, [len(values) - 1 for values in effects])
     return priors
 

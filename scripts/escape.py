@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _MARKDOWN = frozenset("\\`*_[]<>|~&$")
@@ -17,5 +18,9 @@ def plain(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """``plain`` text that Markdown shows as it is, in a paragraph or in a cell of a table."""
-    return "".join(f"\\{c}" if c in _MARKDOWN else c for c in plain(text))
+    """``plain`` text that Markdown shows as it is, in a paragraph or in a cell of a table.
+
+    Addresses and mentions, which GitHub finds in the text that it shows, are broken with a space of no width.
+    """
+    text = "".join(f"\\{c}" if c in _MARKDOWN else c for c in plain(text))
+    return re.sub(r"(@|://|\bwww(?=\.))", lambda found: f"{found[0][0]}\u200b{found[0][1:]}", text)

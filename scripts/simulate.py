@@ -70,9 +70,10 @@ def say(
         clear = np.ones(sessions, dtype=bool)
         for column, name in enumerate(metrics):
             mean, error, degrees = _moderated(values[:, :look, column], priors.get(name))
-            differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, degrees)
-            changed |= differs & running
             terms = comparison.metrics[name]
+            differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, degrees)
+            differs &= np.abs(mean) >= np.log1p(terms.matters) / 2
+            changed |= differs & running
             if terms.decides:
                 reach = error * stats.t.isf(0.025, degrees)
                 inside = (mean - reach > -np.log1p(terms.matters)) & (mean + reach < np.log1p(terms.matters))

@@ -3,7 +3,8 @@
 The effect on a metric is the mean over rounds of ``log(candidate / baseline)``, each round's being the mean over its
 pairs. All tests of a session together raise a false alarm with probability ``false_alarms`` at most, by Bonferroni's
 inequality: the error rate is divided over backends, then over metrics by their shares, then half of it for all levels
-pooled and half for the levels one by one, then over looks.
+pooled and half for the levels one by one, then over looks. A change of less than half of what matters is never said:
+so small a difference may be one between two places on a machine, however sure it is.
 """
 
 from __future__ import annotations
@@ -290,7 +291,7 @@ def _find(
         if look > reached or len(values) < 2:
             break
         effect = paired_effect(values, prior)
-        if outcome is None and effect.differs(test_level):
+        if outcome is None and effect.differs(test_level) and abs(effect.log_ratio) >= math.log1p(matters) / 2:
             better = (effect.log_ratio > 0) == (METRICS[metric].direction is Direction.HIGHER)
             outcome = Outcome.IMPROVEMENT if better else Outcome.REGRESSION
     if len(rounds) >= 2:

@@ -111,7 +111,7 @@ def test_simulated_sessions_without_change_keep_the_error_rate() -> None:
     drawn = simulate.draw(np.diag([1e-4, 1e-4]), 1e6, 20_000, LOOKS[-1], rng)
     found = simulate.say(drawn, METRICS, terms, LOOKS, 1, {})
     shares = sum(terms.metrics[m].share for m in METRICS) / sum(t.share for t in terms.metrics.values())
-    assert found.changed == pytest.approx(0.05 * shares, abs=0.006)
+    assert 0.6 * 0.05 * shares < found.changed <= 0.05 * shares + 0.003, "Bonferroni's inequality gives a little away"
 
 
 def test_a_right_prior_finds_more_and_errs_no_more() -> None:

@@ -259,7 +259,7 @@ def test_the_group_of_a_process_in_the_unified_hierarchy(tmp_path: Path) -> None
 def test_the_last_numbers_of_a_group_that_is_gone(tmp_path: Path) -> None:
     cage = V2Cage("x", "0", None, tmp_path / "x").create()
     (tmp_path / "x/cpu.stat").write_text("usage_usec 2500000\nthrottled_usec 750000\n")
-    (tmp_path / "x/memory.current").write_text(f"{10 << 20}\n")
+    (tmp_path / "x/memory.stat").write_text(f"anon {10 << 20}\n")
     before = (cage.cpu_s(), cage.throttled_s(), cage.memory_mb())
     shutil.rmtree(tmp_path / "x")
     assert (cage.cpu_s(), cage.throttled_s(), cage.memory_mb()) == before == (2.5, 0.75, 10.0)

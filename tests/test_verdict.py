@@ -54,6 +54,16 @@ def test_no_difference_is_no_change_when_it_is_sure_and_inconclusive_when_not() 
     assert seen > 0.05, "the smallest effect that such a session could have seen"
 
 
+def test_a_difference_too_small_to_matter_is_not_said_however_sure_it_is() -> None:
+    tiny = finding(said(make_paired_run(slower=0.004, noise=0.0005)), "cpu_ms_per_request")
+    assert tiny.low is not None
+    assert tiny.low > 1, "it is there"
+    assert tiny.outcome is Outcome.NO_CHANGE
+    assert (
+        finding(said(make_paired_run(slower=0.008, noise=0.0005)), "cpu_ms_per_request").outcome is Outcome.REGRESSION
+    )
+
+
 def test_nothing_is_said_before_the_first_look() -> None:
     assert looks(make_paired_run().profile, TERMS) == (6, 8, 10, 12)
     assert said(make_paired_run(slower=0.2, rounds=5)).outcome is Outcome.INCONCLUSIVE
