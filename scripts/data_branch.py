@@ -31,6 +31,8 @@ LOST_RACE = re.compile(
     r"\[rejected\]|cannot lock ref|failed to update ref|reference already exists|incorrect old value"
 )
 """What git says of a push when somebody else was faster: before it was sent, or while it was being carried out."""
+REFUSED = re.compile(r"\[remote rejected\].*(declined|denied|protected|prohibited|not allowed)")
+"""What it says where a further attempt is of no use."""
 RECORDER = {
     "AUTHOR_NAME": "github-actions[bot]",
     "AUTHOR_EMAIL": "41898282+github-actions[bot]@users.noreply.github.com",
@@ -83,10 +85,10 @@ class DataBranch:
         is too busy.
         """
         blob = self._git("hash-object", "-w", "--stdin", stdin=data).stdout.decode().strip()
-        unreachable = 0
+        unreachable, tip = 0, ""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                tip = self._tip()
+                tip = self._tip(known=tip)
                 there = self._blob_at(tip, path)
                 if there == blob and attempt > 1:  # an earlier push was carried out though we were told otherwise
                     return Published(tip, attempt)
@@ -110,18 +112,22 @@ class DataBranch:
             f"{self._remote} {self._ref}: others pushed first {ATTEMPTS} times in a row", "run the same command again"
         )
 
-    def _tip(self) -> str:
-        """The remote branch's newest commit, fetched; empty where there is no such branch."""
+    def _tip(self, known: str) -> str:
+        """The remote branch's newest commit, fetched; empty where there is no such branch.
+
+        ``known`` is an earlier one, so that a further attempt fetches only what is new.
+        """
         answer = self._ask("ls-remote", self._remote, self._ref)
         listed = {ref: commit for commit, ref in (line.split("\t") for line in answer.splitlines())}
         if self._ref not in listed:
             return ""
         tip = listed[self._ref]
-        # No ref is written: several jobs may do this in one clone. A shallow clone (a runner's) stays shallow.
+        # No ref is written: several jobs may do this in one clone. A shallow clone (a runner's) stays shallow, and
+        # gets the names of the other files without their contents.
         shallow = self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-        depth = ["--depth=1"] if shallow else []
-        fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", *depth]
-        self._ask(*fetch, self._remote, self._ref)
+        less = ["--depth=1", "--filter=blob:none"] if shallow else []
+        less += [f"--negotiation-tip={known}"] if known else []
+        self._ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", *less, self._remote, self._ref)
         if self._git("cat-file", "-e", tip, may_fail=True).returncode:
             raise _RaceLostError  # the branch moved between the two commands, and only its new tip was fetched
         return tip
@@ -140,7 +146,7 @@ class DataBranch:
             if tip:
                 self._git("read-tree", tip, environment=index)
             self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", environment=index)
-            tree = self._git("write-tree", environment=index).stdout.decode().strip()
+            tree = self._git("write-tree", "--missing-ok", environment=index).stdout.decode().strip()
         parent = ["-p", tip] if tip else []
         made = self._git("commit-tree", tree, *parent, "-m", message, environment=self._identity())
         return made.stdout.decode().strip()
@@ -152,7 +158,7 @@ class DataBranch:
         said = (done.stdout + done.stderr).decode(errors="replace")
         if LOST_RACE.search(said):
             raise _RaceLostError
-        if "[remote rejected]" in said:
+        if REFUSED.search(said):
             raise PipelineError(
                 f"{self._remote} {self._ref}: the push was refused: {_reason(said)}",
                 "see the branch's rules: whoever records must be allowed to push to it",
@@ -170,7 +176,7 @@ class DataBranch:
         names = self._git("remote").stdout.decode().split()
         return PipelineError(
             f"{self._remote}: cannot be reached: {reason}",
-            f"see that the network works and that `git ls-remote {self._remote}` does; "
+            f"see that the network works, that `git ls-remote {self._remote}` does, and that you may push there; "
             f"--remote takes {', '.join(names) or 'an address (this clone has no remote)'}; "
             "without --push the run is recorded in this clone alone",
         )

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 def _collection(roots: Sequence[Path], imported: str | None) -> Collection:
     if imported is not None:
         return collection.read(roots[0], imported)
-    runs = store.read(roots, lambda text: print(text, file=sys.stderr)).runs
+    runs = store.read(roots, lambda text: print(text, file=sys.stderr))
     if not runs:
         raise PipelineError(f"{', '.join(map(str, roots))}: no recorded runs", "measure and record one first")
     return collection.from_runs(runs)

@@ -7,10 +7,8 @@ branch (`scripts.data_branch`). Files are added whole and never written again.
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -26,13 +24,6 @@ class Skipped(NamedTuple):
 
     path: Path
     reason: str
-
-
-class History(NamedTuple):
-    """Every run of some roots, by id and so by time, each once; and what was skipped."""
-
-    runs: tuple[Run, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def locate(run_id: str) -> PurePosixPath:
@@ -60,29 +51,37 @@ def add(run: Run, root: Path) -> Path:
     return path
 
 
-def read(roots: Sequence[Path], warn: Callable[[str], None]) -> History:
-    """Read all runs beneath the roots.
+def read(roots: Sequence[Path], warn: Callable[[str], None]) -> tuple[Run, ...]:
+    """All runs beneath the roots, as `iterate` gives them, kept in memory: 0.2 MB for a run of 114 blocks."""
+    return tuple(iterate(roots, warn))
 
-    Files that are not runs are skipped; ``warn`` gets one text that counts and names them, so that none is skipped
-    silently. A run that lies beneath several roots counts once; where two differ, the one beneath the earlier root
-    counts and the other is skipped. Raises PipelineError for a root that is not a folder.
+
+def iterate(roots: Sequence[Path], warn: Callable[[str], None]) -> Iterator[Run]:
+    """Every run beneath the roots once, by id and so by time, read one after the other.
+
+    A run that lies beneath several roots counts once; where two differ, the one beneath the earlier root counts. Files
+    that do not count are skipped, and when all is read ``warn`` gets one text that counts and names them, so that none
+    is skipped silently. Raises PipelineError for a root that is not a folder.
     """
-    runs: dict[str, Run] = {}
-    places: dict[str, Path] = {}
-    skipped: list[Skipped] = []
-    with _no_collection():
-        for path, place in _files(roots):
+    read = 0
+    found, skipped = _find(roots)
+    for run_id in sorted(found):
+        counted: tuple[Path, Run] | None = None
+        for path in found[run_id]:
             try:
-                run = _read(path, place)
+                run = _read(path)
             except PipelineError as error:
                 skipped.append(Skipped(path, error.message.removeprefix(f"{path}: ")))
                 continue
-            if runs.setdefault(run.id, run) != run:
-                skipped.append(Skipped(path, f"differs from {places[run.id]}, which has the same id"))
-            places.setdefault(run.id, path)
+            if counted is None:
+                counted = path, run
+            elif run != counted[1]:
+                skipped.append(Skipped(path, f"differs from {counted[0]}, which has the same id"))
+        if counted:
+            read += 1
+            yield counted[1]
     if skipped:
-        warn(describe(skipped, len(runs)))
-    return History(tuple(runs[key] for key in sorted(runs)), tuple(skipped))
+        warn(describe(skipped, read))
 
 
 def describe(skipped: Sequence[Skipped], read: int) -> str:
@@ -91,32 +90,23 @@ def describe(skipped: Sequence[Skipped], read: int) -> str:
     return "\n".join([*lines, *(f"  {path}: {reason}" for path, reason in skipped)])
 
 
-def _read(path: Path, place: PurePosixPath) -> Run:
-    if not RUN_ID.fullmatch(place.stem) or place != locate(place.stem):
-        raise PipelineError("not a run's file: those are runs/YYYY/MM/<run id>.json")
-    run = history.read_run(path)
-    if run.id != place.stem:
-        raise PipelineError(f"holds another run than its name says: {run.id}")
-    return run
-
-
-def _files(roots: Sequence[Path]) -> Iterator[tuple[Path, PurePosixPath]]:
-    """Every file beneath ``runs/`` of each root, in order, with its place beneath the root."""
+def _find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
+    """The files beneath ``runs/`` of all roots: those of runs by id, in the order of roots, and all others."""
+    runs: dict[str, list[Path]] = {}
+    others: list[Skipped] = []
     for root in roots:
         if not root.is_dir():
             raise PipelineError(f"{root}: no such folder", "a history is a folder with runs/YYYY/MM/<run id>.json")
         for path in sorted((root / "runs").rglob("*")):
-            if not path.is_dir():
-                yield path, PurePosixPath(path.relative_to(root).as_posix())
+            if RUN_ID.fullmatch(path.stem) and path == root / locate(path.stem):
+                runs.setdefault(path.stem, []).append(path)
+            elif not path.is_dir():
+                others.append(Skipped(path, "not a run's file: those are runs/YYYY/MM/<run id>.json"))
+    return runs, others
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Cyclic garbage collection paused: frozen runs have no cycles, and looking for some takes most of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _read(path: Path) -> Run:
+    run = history.read_run(path)
+    if run.id != path.stem:
+        raise PipelineError(f"holds another run than its name says: {run.id}")
+    return run

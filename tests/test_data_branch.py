@@ -130,6 +130,7 @@ def test_the_clone_stays_as_it_was(clone: Path, remote: Path) -> None:
 
 
 def test_a_shallow_clone_as_on_a_runner_is_enough_and_stays_shallow(tmp_path: Path, clone: Path, remote: Path) -> None:
+    git(remote, "config", "uploadpack.allowFilter", "true")
     add(clone, "1.json", b"one")
     add(clone, "2.json", b"two")
     shallow = tmp_path / "shallow"
@@ -137,6 +138,8 @@ def test_a_shallow_clone_as_on_a_runner_is_enough_and_stays_shallow(tmp_path: Pa
     add(shallow, "3.json", b"three")
     assert files(remote) == [f"runs/2026/11/{number}.json" for number in (1, 2, 3)]
     assert len(git(remote, "rev-list", "history").split()) == 3
+    missing = git(shallow, "rev-list", "--objects", "--missing=print", git(remote, "rev-parse", "history").strip())
+    assert missing.count("?") == 2, "the other files' contents have been fetched"
     assert git(shallow, "rev-list", "--count", "HEAD").strip() == "1"
     git(remote, "fsck", "--strict")
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scripts import export, import_, store
@@ -19,9 +20,11 @@ DATA_JS = ROOT / "tests/data/github-action-benchmark.js"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A history of two runs."""
+    """A history of two runs of two commits."""
     for seed in (1, 2):
-        store.add(make_run(seed, levels=(10,), rounds=1), tmp_path / "history")
+        run = make_run(seed, levels=(10,), rounds=1)
+        commit = msgspec.structs.replace(run.commit, sha=str(seed) * 40)
+        store.add(msgspec.structs.replace(run, commit=commit), tmp_path / "history")
     return tmp_path / "history"
 
 

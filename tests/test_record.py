@@ -66,4 +66,4 @@ def test_a_pushed_run_is_on_the_branch_and_the_folder_is_left_alone(
 
     checkout = tmp_path / "checkout"
     subprocess.run(["git", "clone", "--quiet", "--branch", "history", remote, checkout], check=True)
-    assert store.read([checkout], pytest.fail).runs == (run,)
+    assert store.read([checkout], pytest.fail) == (run,)

@@ -27,7 +27,7 @@ def silent(text: str) -> None:
 
 def test_the_recorded_runs_of_this_project_lie_where_they_belong() -> None:
     found = store.read([ROOT / "history"], silent)
-    assert "20261123T234538Z-505d93b-de89bc" in [run.id for run in found.runs]
+    assert "20261123T234538Z-505d93b-de89bc" in [run.id for run in found]
 
 
 def test_the_place_follows_from_the_id_alone(tmp_path: Path) -> None:
@@ -61,8 +61,9 @@ def test_several_roots_are_read_as_one_in_order_of_time(tmp_path: Path) -> None:
     for run, roots in zip(runs, [[there], [here], [here, there], [there]], strict=True):
         for root in roots:
             store.add(run, root)
-    assert store.read([here, there], silent) == store.History(tuple(runs), ())
-    assert store.read([there, here], silent).runs == tuple(runs)
+    assert store.read([here, there], silent) == tuple(runs)
+    assert store.read([there, here], silent) == tuple(runs)
+    assert next(store.iterate([here, there], silent)) == runs[0]
 
 
 def test_identical_runs_count_once_and_different_ones_are_named(tmp_path: Path) -> None:
@@ -71,10 +72,13 @@ def test_identical_runs_count_once_and_different_ones_are_named(tmp_path: Path) 
     store.add(run, here)
     other = store.add(msgspec.structs.replace(run, seed=99), there)
     said: list[str] = []
-    found = store.read([here, there], said.append)
-    assert found.runs == (run,)
-    assert [skipped.path for skipped in found.skipped] == [other]
-    assert f"differs from {here / store.locate(run.id)}" in said[0]
+    assert store.read([here, there], said.append) == (run,)
+    assert said == [
+        "files of the history that were skipped: 1 (runs that were read: 1)\n"
+        f"  {other}: differs from {here / store.locate(run.id)}, which has the same id"
+    ]
+    store.add(run, tmp_path / "third")
+    assert store.read([here, tmp_path / "third"], silent) == (run,)
 
 
 def test_what_is_no_run_is_skipped_counted_and_named(tmp_path: Path) -> None:
@@ -89,23 +93,23 @@ def test_what_is_no_run_is_skipped_counted_and_named(tmp_path: Path) -> None:
     (folder / f".{path.name}.x1y2").write_bytes(b"half")
     (folder / "20261123T120004Z-0000001-aa.json").symlink_to(tmp_path / "absent")
     said: list[str] = []
-    found = store.read([tmp_path], said.append)
-    assert found.runs == (good,)
+    assert store.read([tmp_path], said.append) == (good,)
     assert len(said) == 1
-    assert said[0].splitlines()[0] == "files of the history that were skipped: 7 (runs that were read: 1)"
-    reasons = {skipped.path.name: skipped.reason for skipped in found.skipped if skipped.path.parent == folder}
+    first, *lines = said[0].splitlines()
+    assert first == "files of the history that were skipped: 7 (runs that were read: 1)"
+    named = dict(line.strip().split(": ", 1) for line in lines)
+    assert named[str(tmp_path / "runs" / path.name)].startswith("not a run's file")
+    reasons = {Path(name).name: reason for name, reason in named.items() if Path(name).parent == folder}
     assert "not a valid run" in reasons["20261123T120001Z-0000001-aa.json"]
     assert "made by a newer version" in reasons["20261123T120002Z-0000001-aa.json"]
     assert f"holds another run than its name says: {good.id}" in reasons["20261123T120003Z-0000001-aa.json"]
     assert "No such file" in reasons["20261123T120004Z-0000001-aa.json"]
     assert "not a run's file" in reasons["README.md"]
     assert "not a run's file" in reasons[f".{path.name}.x1y2"]
-    for skipped in found.skipped:
-        assert f"  {skipped.path}: {skipped.reason}" in said[0]
 
 
 def test_a_root_without_runs_is_empty_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    assert store.read([tmp_path], silent).runs == ()
+    assert store.read([tmp_path], silent) == ()
     with pytest.raises(PipelineError, match="absent: no such folder"):
         store.read([tmp_path / "absent"], silent)
 
@@ -119,7 +123,7 @@ def test_however_runs_are_spread_over_roots_each_is_read_once(
     for second, where in spread:
         for number in where:
             store.add(run_at(f"20261123T1200{second:02}Z"), roots[number])
-    ids = [run.id for run in store.read(roots, silent).runs]
+    ids = [run.id for run in store.read(roots, silent)]
     assert ids == sorted(run_at(f"20261123T1200{second:02}Z").id for second, _ in spread)
 
 
@@ -129,4 +133,4 @@ def test_a_run_of_every_schema_version_is_read(tmp_path: Path) -> None:
         folder = (tmp_path / store.locate(run.id)).parent
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / f"{run.id}.json")
-    assert store.read([tmp_path], silent).runs
+    assert store.read([tmp_path], silent)

@@ -70,7 +70,7 @@ def _snapshots(path: PurePosixPath, document: Any, benchmarks: dict[str, Any]) -
                 Snapshot(
                     commit=document["commit_hash"],
                     time_ms=document["date"],
-                    environment=f"{machine}/{environment}",
+                    environment=f"{machine}/{environment}" if environment else machine,
                     measurements=tuple(measurements),
                     extra={**said, "params": document["params"]},
                 ),
@@ -122,7 +122,12 @@ def encode(collection: Collection) -> Files:
         folder = _safe(machine or "unknown")
         files[f"{folder}/machine.json"] = encode_json({"machine": folder, "version": 1})
         document = _document(measured, commit, folder, env_name, own_intervals=collection.format == ASV)
-        files[f"{folder}/{_safe(commit[:8] or 'unknown')}-{_safe(env_name)}.json"] = encode_json(document)
+        name = f"{folder}/{_safe(commit[:8] or 'unknown')}-{_safe(env_name)}.json"
+        if name in files:
+            raise wrong(
+                name, "two commits begin with these 8 digits, which asv cannot tell apart", "export to another format"
+            )
+        files[name] = encode_json(document)
     return files
 
 
