@@ -14,17 +14,13 @@ from rich.console import Console
 
 from scripts import calibration, calibration_text, checkout, config, noise, options
 from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
-from scripts.contract import check_parity, summarise
 from scripts.history import replace
-from scripts.model import Arm, Block, Config, Layout, PipelineError, Profile, Run
-from scripts.paired import PairedSession
+from scripts.model import Arm, Config, Layout, PipelineError, Profile, Run
 from scripts.plant import Planted, parse, plant
-from scripts.progress import PairedProgress
-from scripts.recorder import INTERRUPTED, Recorder
+from scripts.recorder import INTERRUPTED
 from scripts.results import make_run_id
+from scripts.sides import Job, measure_targets
 from scripts.stack import Target
-from scripts.stack.choice import open_stack
-from scripts.verdict import undecided
 
 STORE = config.ROOT / "history" / "calibration"
 DOCUMENT = config.ROOT / "docs" / "calibration.md"
@@ -107,32 +103,11 @@ def _session(
     settings = msgspec.structs.replace(settings, backends=(backend,))
     (folder / "logs").mkdir()
     commit = checkout.current(args.apps)
-    arms: list[Arm] = ["candidate", "baseline"]
+    arms: tuple[Arm, ...] = ("candidate", "baseline")
     candidate, baseline = (Target(backend=backend, app=args.apps.resolve() / backend.name, arm=arm) for arm in arms)
     targets = [plant(case.planted, candidate, folder / "planted", cpu_ms), baseline]
-    priors = noise.read_priors(args.stack)
-    began = time.monotonic()
-    with open_stack(args, settings, targets, folder / "logs", lambda _: None) as stack:
-        parity = tuple(s for arm in arms for s in summarise(check_parity(stack, settings.workload, arm), arm))
-        progress = PairedProgress(console, profile, {backend.name: backend.label})
-        recorder = Recorder(
-            stack,
-            settings,
-            profile,
-            (commit, commit),
-            make_run_id(commit, datetime.now(UTC)),
-            seed := time.time_ns() % 1_000_000,
-            folder,
-            progress,
-            parity,
-            began,
-        )
-
-        def next_round(_: Sequence[Block]) -> list[str]:
-            return undecided(recorder.snapshot(), settings.compare, priors)
-
-        with progress.shown():
-            return PairedSession(recorder, seed, settings.compare.layout, next_round).measure()
+    job = Job(args, settings, profile, make_run_id(commit, datetime.now(UTC)), time.time_ns() % 1_000_000, console)
+    return measure_targets(job, targets, (commit, commit), folder, lambda _: None)
 
 
 def _report(settings: Config, store: Path, console: Console) -> int:

@@ -5,46 +5,30 @@ from __future__ import annotations
 import argparse
 import random
 import shlex
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from scripts import checkout, config, noise, options
-from scripts.contract import check_parity, summarise
 from scripts.history import replace
-from scripts.model import Arm, Block, Commit, Config, Profile, Run
-from scripts.paired import PairedSession
-from scripts.progress import PairedProgress
-from scripts.recorder import Recorder
+from scripts.model import Commit, Run
 from scripts.results import exit_code, keep, make_run_id, measure_into
-from scripts.stack import Target, TargetError
-from scripts.stack.choice import open_stack
+from scripts.sides import Job, find_sides, measure_sides
+from scripts.stack import TargetError
 from scripts.stack.process import uninterrupted
-from scripts.stack.sessions import CACHE
-from scripts.verdict import BackendVerdict, Outcome, broken_backend, encode_verdict, judge, undecided
+from scripts.verdict import BackendVerdict, Outcome, encode_verdict, judge
 from scripts.verdict_text import render_terminal
 
-TRUNKS = ("origin/main", "main")
 EPILOG = """\
 examples:
   nox -s compare                          what the working tree changes since it left main
   nox -s compare -- HEAD~1 HEAD           what the last commit changed
   nox -s compare -- v1.0 --backends fastapi --rounds 20
 """
-
-
-class Sides(msgspec.Struct, frozen=True):
-    """The two versions, and where their backends are."""
-
-    baseline: Commit
-    candidate: Commit
-    baseline_apps: Path
-    candidate_apps: Path
-    changed: list[str]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,7 +46,11 @@ def main(arguments: Sequence[str]) -> int:
     run_id = make_run_id(sides.candidate, datetime.now(UTC))
     console.print(f"baseline  {_describe(sides.baseline)}\ncandidate {_describe(sides.candidate)}", highlight=False)
     settings = msgspec.structs.replace(settings, backends=tuple(b for b in settings.backends if b.name in reached))
+    job = Job(args, settings, profile, run_id, seed, console)
     broken: list[BackendVerdict] = []
+
+    def tell(line: str) -> None:
+        console.print(f"[dim]·[/] {escape(line)}", highlight=False)
 
     def say(run: Run | None, folder: Path) -> int:
         priors = noise.read_priors(run.environment.stack) if run else {}
@@ -81,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
             args.output,
             run_id,
             console,
-            lambda folder: _measure_what_runs(args, settings, profile, sides, run_id, seed, folder, console, broken),
+            lambda folder: measure_sides(job, sides, folder, broken, tell),
         )
     except TargetError:
         if len(broken) < len(settings.backends):
@@ -90,90 +78,6 @@ def main(arguments: Sequence[str]) -> int:
     with uninterrupted():
         folder = keep(run, args.output, console, lambda _: None)
         return say(run, folder) or exit_code(run)
-
-
-def find_sides(base: str | None, head: str | None) -> Sides:
-    """The two versions that are compared; without ``head`` the working tree, without ``base`` where it left main."""
-    candidate = checkout.find(head) if head else checkout.current()
-    if base is None:
-        trunk = next((name for name in TRUNKS if checkout.exists(name)), "HEAD")
-        base = checkout.merge_base(trunk, candidate.sha)
-    baseline = checkout.find(base)
-    return Sides(
-        baseline=baseline,
-        candidate=candidate,
-        baseline_apps=checkout.export_apps(baseline.sha, CACHE),
-        candidate_apps=checkout.export_apps(candidate.sha, CACHE) if head else config.ROOT / checkout.APPS,
-        changed=checkout.changed_paths(baseline.sha, candidate.sha if head else None),
-    )
-
-
-def _measure_what_runs(
-    args: argparse.Namespace,
-    settings: Config,
-    profile: Profile,
-    sides: Sides,
-    run_id: str,
-    seed: int,
-    directory: Path,
-    console: Console,
-    broken: list[BackendVerdict],
-) -> Run:
-    """Measure; a backend of which one arm does not run is noted in ``broken`` and left out."""
-    while True:
-        try:
-            return _measure(args, settings, profile, sides, run_id, seed, directory, console)
-        except TargetError as error:
-            broken.append(broken_backend(error.target.backend, error.target.arm, error.message))
-            console.print(f"{error.message}\n{error.target.backend.label} is left out.", markup=False, highlight=False)
-            rest = tuple(b for b in settings.backends if b.name != error.target.backend.name)
-            if not rest:
-                raise
-            settings = msgspec.structs.replace(settings, backends=rest)
-
-
-def _measure(
-    args: argparse.Namespace,
-    settings: Config,
-    profile: Profile,
-    sides: Sides,
-    run_id: str,
-    seed: int,
-    directory: Path,
-    console: Console,
-) -> Run:
-    """Bring both arms up, trace them, measure them against each other."""
-
-    def say(line: str) -> None:
-        console.print(f"[dim]·[/] {line}", highlight=False)
-
-    began = time.monotonic()
-    with open_stack(args, settings, pair(settings, sides), directory / "logs", say) as stack:
-        say("tracing one request of each backend, of both arms")
-        parity = (
-            *summarise(check_parity(stack, settings.workload, "baseline"), "baseline"),
-            *summarise(check_parity(stack, settings.workload)),
-        )
-        priors = noise.read_priors(stack.environment.stack)
-        progress = PairedProgress(console, profile, {b.name: b.label for b in settings.backends})
-        commits = (sides.candidate, sides.baseline)
-        recorder = Recorder(stack, settings, profile, commits, run_id, seed, directory, progress, parity, began)
-
-        def next_round(blocks: Sequence[Block]) -> list[str]:
-            return undecided(recorder.snapshot(), settings.compare, priors)
-
-        with progress.shown():
-            return PairedSession(recorder, seed, settings.compare.layout, next_round).measure()
-
-
-def pair(settings: Config, sides: Sides) -> list[Target]:
-    """Both arms of every backend."""
-    folders: dict[Arm, Path] = {"candidate": sides.candidate_apps, "baseline": sides.baseline_apps}
-    return [
-        Target(backend=backend, app=apps / backend.name, arm=arm)
-        for backend in settings.backends
-        for arm, apps in folders.items()
-    ]
 
 
 def _describe(commit: Commit) -> str:

@@ -70,7 +70,7 @@ def test_a_baseline_without_the_backend_is_a_verdict(bench: Callable[..., Bench]
         (("nowhere",), ("'nowhere' names no commit", "git log")),
         ((FIRST,), ("has no folder apps/", "later commit")),
         (("HEAD", "--backends", "flask"), ("unknown backend 'flask'",)),
-        (("HEAD", "--profile", "rp"), ("unknown profile 'rp'", "did you mean 'pr'")),
+        (("HEAD", "--profile", "rp"), ("unknown profile 'rp'", "bench.toml has: smoke")),
     ],
 )
 def test_what_cannot_be_compared_is_named(

@@ -1,0 +1,114 @@
+"""The two versions of a paired session, and measuring them against each other on a stack."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from rich.console import Console
+
+from scripts import checkout, config, noise
+from scripts.contract import check_parity, summarise
+from scripts.model import Arm, Block, Commit, Config, Profile, Run, Struct
+from scripts.paired import PairedSession
+from scripts.progress import PairedProgress
+from scripts.recorder import Recorder
+from scripts.stack import Say, Target, TargetError
+from scripts.stack.choice import open_stack
+from scripts.stack.sessions import CACHE
+from scripts.verdict import BackendVerdict, broken_backend, undecided
+
+TRUNKS = ("origin/main", "main")
+
+
+class Sides(Struct):
+    """The two versions, where their backends are, and the paths in which they differ."""
+
+    baseline: Commit
+    candidate: Commit
+    baseline_apps: Path
+    candidate_apps: Path
+    changed: list[str]
+
+    def targets(self, settings: Config) -> list[Target]:
+        """Both arms of every backend."""
+        folders: dict[Arm, Path] = {"candidate": self.candidate_apps, "baseline": self.baseline_apps}
+        return [
+            Target(backend=backend, app=apps / backend.name, arm=arm)
+            for backend in settings.backends
+            for arm, apps in folders.items()
+        ]
+
+
+class Job(NamedTuple):
+    """What a paired session needs beside its targets. ``args``: those of `scripts.options.add_stack`."""
+
+    args: argparse.Namespace
+    settings: Config
+    profile: Profile
+    run_id: str
+    seed: int
+    console: Console
+
+
+def find_sides(base: str | None, head: str | None) -> Sides:
+    """The two versions that are compared; without ``head`` the working tree, without ``base`` where it left main."""
+    candidate = checkout.find(head) if head else checkout.current()
+    if base is None:
+        trunk = next((name for name in TRUNKS if checkout.exists(name)), "HEAD")
+        base = checkout.merge_base(trunk, candidate.sha)
+    baseline = checkout.find(base)
+    return Sides(
+        baseline=baseline,
+        candidate=candidate,
+        baseline_apps=checkout.export_apps(baseline.sha, CACHE),
+        candidate_apps=checkout.export_apps(candidate.sha, CACHE) if head else config.ROOT / checkout.APPS,
+        changed=checkout.changed_paths(baseline.sha, candidate.sha if head else None),
+    )
+
+
+def measure_sides(job: Job, sides: Sides, directory: Path, broken: list[BackendVerdict], say: Say) -> Run:
+    """Measure both versions; a backend of which one arm does not run is noted in ``broken`` and left out.
+
+    Raises TargetError when none is left.
+    """
+    while True:
+        try:
+            return measure_targets(job, sides.targets(job.settings), (sides.candidate, sides.baseline), directory, say)
+        except TargetError as error:
+            broken.append(broken_backend(error.target.backend, error.target.arm, error.message))
+            rest = tuple(b for b in job.settings.backends if b.name != error.target.backend.name)
+            if not rest:
+                raise
+            say(f"{error.target.backend.label} is left out: {error.message}")
+            job = job._replace(settings=msgspec.structs.replace(job.settings, backends=rest))
+
+
+def measure_targets(
+    job: Job, targets: Sequence[Target], commits: tuple[Commit, Commit], directory: Path, say: Say
+) -> Run:
+    """Bring both arms up, trace a request of each, and measure them against each other.
+
+    ``commits``: of candidate and baseline. ``directory`` must have a folder ``logs``.
+    """
+    settings, profile = job.settings, job.profile
+    began = time.monotonic()
+    with open_stack(job.args, settings, targets, directory / "logs", say) as stack:
+        say("tracing one request of each backend, of both arms")
+        arms: tuple[Arm, ...] = ("baseline", "candidate")
+        parity = tuple(
+            summary for arm in arms for summary in summarise(check_parity(stack, settings.workload, arm), arm)
+        )
+        priors = noise.read_priors(stack.environment.stack)
+        progress = PairedProgress(job.console, profile, {b.name: b.label for b in settings.backends})
+        recorder = Recorder(stack, settings, profile, commits, job.run_id, job.seed, directory, progress, parity, began)
+
+        def next_round(_: Sequence[Block]) -> list[str]:
+            return undecided(recorder.snapshot(), settings.compare, priors)
+
+        with progress.shown():
+            return PairedSession(recorder, job.seed, settings.compare.layout, next_round).measure()
