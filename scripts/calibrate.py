@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     console = Console()
     layout: Layout = args.layout or settings.compare.layout
-    store = STORE / f"{args.stack}-{layout}"
+    store = args.store / f"{args.stack}-{layout}"
     if args.report:
         return _report(settings, store, console)
     profile = options.profile(args, settings)
@@ -146,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", default=CASES, metavar="CASES", help=f"what and how often (default: {CASES})")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
     parser.add_argument("--layout", choices=("duet", "alternating"), help="(default: bench.toml [compare])")
+    parser.add_argument("--store", type=Path, default=STORE, metavar="FOLDER", help="(default: history/calibration)")
     parser.add_argument("--report", action="store_true", help="measure nothing; write the report of what is stored")
     parser.add_argument("--profile", default="pr", help="how much a session measures at most (default: pr)")
     options.add_session(parser)

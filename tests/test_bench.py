@@ -34,7 +34,7 @@ class Bench:
 
     def __init__(self, *arguments: str, step: str = "bench", stack: str = "native") -> None:
         self.lines: list[str] = []
-        if step == "bench":
+        if step in ("bench", "compare", "calibrate"):
             arguments += ("--stack", stack)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts", step, *arguments],

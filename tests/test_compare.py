@@ -23,12 +23,14 @@ FIRST = "7af6f01"
 """No backend at all."""
 
 
-def test_a_commit_with_itself(bench: Callable[..., Bench], tmp_path: Path) -> None:  # noqa: F811
-    running = bench("HEAD", "HEAD", "--backends", "fastapi", *SHORT, "--output", str(tmp_path), step="compare")
+def test_a_commit_with_itself(bench: Callable[..., Bench], tmp_path: Path, kind: str) -> None:  # noqa: F811
+    arguments = ("HEAD", "HEAD", "--backends", "fastapi", *SHORT, "--output", str(tmp_path))
+    running = bench(*arguments, step="compare", stack=kind)
     assert running.end() == 0, running.text
     folder = (tmp_path / "latest").resolve()
     run = history.read_run(folder / "run.json")
     assert run.complete
+    assert run.environment.stack == kind
     assert run.baseline == run.commit
     assert {(b.arm, b.round, b.generation) for b in run.blocks} == {
         (arm, number, number) for arm in ("candidate", "baseline") for number in (1, 2)
