@@ -8,6 +8,7 @@ import tomllib
 
 from scripts import config, history, prose
 from scripts.config import ROOT
+from scripts.model import Run
 from scripts.summary import summarize
 from scripts.validity import RULES
 
@@ -22,10 +23,15 @@ def rows() -> dict[int, list[str]]:
     return {int(cells[0]): cells[1:] for cells in lines if cells[0].isdigit()}
 
 
-def test_the_result_is_the_recorded_run() -> None:
+def recorded() -> Run:
+    """The run that the result's part links to."""
     path = re.search(r"\]\((history/runs/[^)]+\.json)\)", RESULT)
     assert path
-    run = history.read_run(ROOT / path[1])
+    return history.read_run(ROOT / path[1])
+
+
+def test_the_result_is_the_recorded_run() -> None:
+    run = recorded()
     summary = summarize(run)
     assert prose.headline(run, summary) in RESULT
     for sentence in prose.leads(run, summary):
@@ -38,7 +44,7 @@ def test_the_result_is_the_recorded_run() -> None:
 
 
 def test_the_figures_in_the_prose_are_the_recorded_runs() -> None:
-    run = history.read_run(next((ROOT / "history/runs/2026/11").glob("20261123T234538Z-*.json")))
+    run = recorded()
     cells = [{cell.backend: cell for cell in level.cells} for level in summarize(run).levels]
 
     def ratios(one: str, other: str) -> list[float]:
