@@ -17,8 +17,7 @@ from scripts import config
 from scripts.config import ROOT
 from scripts.model import Limits, PipelineError
 from scripts.stack import Target, candidates, composition
-from scripts.stack.choice import base_images
-from scripts.stack.composition import Place
+from scripts.stack.composition import Place, base_images
 from scripts.stack.database import server_options
 from scripts.stack.limits import Cpus
 

@@ -81,9 +81,22 @@ def test_a_base_image_that_is_absent_is_named(bench: Start, tmp_path: Path, monk
     monkeypatch.setenv("MYSQL_IMAGE", "local/no-such-image:1")
     running = bench(*TINY, "--output", str(tmp_path), stack="compose")
     assert running.end() == 1
-    assert "mysql could not be started" in running.text
-    assert "local/no-such-image" in running.text
-    assert next(tmp_path.glob("*.failed/logs/compose.log")).stat().st_size > 0
+    assert "the image local/no-such-image:1 is not here and could not be fetched" in running.text
+
+
+def test_superseded_images_are_removed(tmp_path: Path, found: engine.Engine) -> None:
+    def dangling() -> list[str]:
+        search = ["docker", "images", "--quiet", "--filter", "dangling=true", "--filter", f"label={engine.IMAGE}"]
+        return subprocess.run(search, capture_output=True, text=True, check=True).stdout.split()
+
+    build = ["docker", "build", "--quiet", "--tag", "bench-test/superseded", "-"]
+    for value in ("1", "2"):
+        text = f"FROM scratch\nLABEL {engine.IMAGE} number={value}\n"
+        subprocess.run(build, input=text, text=True, check=True)
+    assert dangling()
+    found.remove_superseded_images()
+    assert not dangling()
+    subprocess.run(["docker", "image", "rm", "bench-test/superseded"], check=True)
 
 
 def test_a_changed_backend_is_rebuilt_alone_and_in_seconds(tmp_path: Path, found: engine.Engine) -> None:
@@ -130,7 +143,7 @@ def test_the_file_works_by_itself(tmp_path: Path) -> None:
                 assert json.load(response)["db_operations"] == 8
             with urllib.request.urlopen(url + backend.lists[0], timeout=30) as response:
                 assert len(json.load(response)) == 100
-            inside = [*compose, "exec", "--no-tty", backend.name]
+            inside = [*compose, "exec", "-T", backend.name]
             who = subprocess.run([*inside, "id", "-u"], cwd=ROOT, capture_output=True, text=True, check=True)
             assert who.stdout.strip() == "10001"
             assert subprocess.run([*inside, "sh", "-c", "command -v gcc cc"], cwd=ROOT, check=False).returncode
@@ -139,6 +152,6 @@ def test_the_file_works_by_itself(tmp_path: Path) -> None:
         ours = [line.split()[3] for line in listening.splitlines() if line.split()[3].rpartition(":")[2] in PORTS]
         assert sorted(ours) == sorted(f"127.0.0.1:{port}" for port in PORTS)
     finally:
-        subprocess.run([*compose, "down", "--volumes"], cwd=ROOT, check=True, timeout=120)
+        subprocess.run([*compose, "down", "--volumes", "--rmi", "local"], cwd=ROOT, check=True, timeout=120)
     with contextlib.closing(engine.find()) as found:
         assert project not in found.projects()

@@ -10,6 +10,7 @@ from pathlib import Path
 from scripts.model import Config, PipelineError
 from scripts.stack import Say, Stack, Target, engine
 from scripts.stack.compose import FILE, ComposeStack
+from scripts.stack.composition import base_images
 from scripts.stack.native import NativeStack
 
 
@@ -48,11 +49,3 @@ def why_not_compose(config: Config) -> str:
         if absent
         else ""
     )
-
-
-def base_images(file: dict[str, object]) -> list[str]:
-    """The images that a Compose file's services run or are built from."""
-    services = file["services"]
-    assert isinstance(services, dict)
-    names = [s["image"] if "image" in s else s["build"]["args"]["PYTHON_IMAGE"] for s in services.values()]
-    return list(dict.fromkeys(names))

@@ -220,13 +220,18 @@ class ComposeStack:
             accounts={target.name: database.account(target.name) for target in targets},
         )
         self._file = folder / "compose.json"
-        self._file.write_text(json.dumps(composition.compose(self._engine.read(FILE), config, targets, cpus, place)))
-        (folder / "administrator.sql").write_text(database.setup)
+        file = self._engine.read(FILE)
+        self._file.write_text(json.dumps(composition.compose(file, config, targets, cpus, place)))
+        administrator = folder / composition.SETUP
+        administrator.write_text(database.setup)
+        administrator.chmod(0o644)  # for the server's user inside; nobody else gets into `folder`
         for target in targets:
             data_dir = composition.data_dir(place, target)
             data_dir.mkdir()
-            data_dir.chmod(0o777)  # its user inside is another one; nobody else gets into `folder`
+            data_dir.chmod(0o777)  # likewise
 
+        self._engine.fetch(composition.base_images(file), self._say)
+        cleaning.callback(self._engine.remove_superseded_images)
         cleaning.callback(self._engine.remove, self._session)
         cleaning.callback(self._engine.keep_logs, self._session, self._log)
         labels = ", ".join(dict.fromkeys(target.backend.label for target in targets))

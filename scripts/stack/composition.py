@@ -19,6 +19,7 @@ from scripts.stack.limits import MIB, Cpus
 
 DATABASE = "mysql"
 DATABASE_PORT = 3306
+SETUP = "administrator.sql"
 Service = dict[str, Any]
 
 
@@ -39,6 +40,12 @@ class Place(Struct):
 def image(target: Target) -> str:
     """The name of a target's image; that of another arm is another one."""
     return f"bench/{target.backend.name}:{target.arm}"
+
+
+def base_images(file: Mapping[str, Any]) -> list[str]:
+    """The images that a Compose file's services run or are built from."""
+    names = [s["image"] if "image" in s else s["build"]["args"]["PYTHON_IMAGE"] for s in file["services"].values()]
+    return list(dict.fromkeys(names))
 
 
 def data_dir(place: Place, target: Target) -> Path:
@@ -76,8 +83,8 @@ def _database(service: Service, config: Config, cpus: Cpus, place: Place) -> Ser
     service["command"] = server_options("mysql", config.database)
     service["cpuset"] = cpus.database
     service["ports"] = [_published(place.database_port, DATABASE_PORT)]
-    administrator = place.folder / "administrator.sql"
-    service["volumes"] = [_bound(administrator, f"/docker-entrypoint-initdb.d/{administrator.name}", read_only=True)]
+    setup = place.folder / SETUP
+    service["volumes"] = [_bound(setup, f"/docker-entrypoint-initdb.d/{SETUP}", read_only=True)]
     if config.database.durability == "disk":
         service["tmpfs"] = [path for path in service["tmpfs"] if not path.startswith("/var/lib/mysql")]
         service["volumes"].append({"type": "volume", "source": "data", "target": "/var/lib/mysql"})

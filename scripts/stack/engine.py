@@ -27,6 +27,7 @@ from scripts.stack.process import uninterrupted
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
+IMAGE = "org.opencontainers.image.title=bench-backend"
 TIMEOUT_S = 120
 TAIL_LINES = 20
 
@@ -81,6 +82,17 @@ class Engine:
             except NotFound:
                 found.append(name)
         return found
+
+    def fetch(self, images: Iterable[str], say: Callable[[str], None]) -> None:
+        """Pull those of these images that are not here."""
+        for name in self.absent(images):
+            say(f"fetching the image {name}")
+            done = _docker("pull", "--quiet", name)
+            if done.returncode:
+                raise PipelineError(
+                    f"the image {name} is not here and could not be fetched: {done.stderr.strip()}",
+                    "see that the network reaches its registry; MYSQL_IMAGE and PYTHON_IMAGE name other base images",
+                )
 
     def read(self, file: Path) -> dict[str, Any]:
         """A Compose file with its variables filled in."""
@@ -146,6 +158,11 @@ class Engine:
             for volume in self._client.volumes.list(filters={"label": f"{PROJECT}={project}"}):
                 with contextlib.suppress(NotFound):
                     volume.remove()
+
+    def remove_superseded_images(self) -> None:
+        """Remove images of backends that a later build has taken the name of; their layers stay in the build cache."""
+        with _answering("removing superseded images"):
+            self._client.images.prune(filters={"dangling": True, "label": IMAGE})
 
     def projects(self) -> set[str]:
         """Every Compose project that has a container, a network or a volume."""
