@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up everything that is missing, then runs nox with the given arguments; without any, the quick benchmark.
-#   ./start_benchmark.sh                      measure: the quick profile, about 5 minutes after the first set-up
+#   ./start_benchmark.sh                      measure: the quick profile, about 4 minutes after the first set-up
 #   ./start_benchmark.sh -s tests             run the tests
 #   ./start_benchmark.sh -s bench -- --help   what can be chosen
 #   ./start_benchmark.sh -l                   what else there is
