@@ -77,6 +77,19 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session
+def detect(session: nox.Session) -> None:
+    """Say where series change (-- --series FILE)."""
+    step(session)
+
+
+@nox.session
+def perf(session: nox.Session) -> None:
+    """Measure the project's own parts against others (-- detect)."""
+    python = environment(session, "requirements-perf.txt")
+    session.run(python, "-m", "perf", *session.posargs, interrupt_timeout=INTERRUPT_S)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
     check(session, "python", "-m", "pytest", *session.posargs)
@@ -114,5 +127,6 @@ def lock(session: nox.Session) -> None:
     session.run(
         *compile_, "pyproject.toml", "--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt",
     )  # fmt: skip
+    session.run(*compile_, "pyproject.toml", "--group", "perf", "-o", "requirements-perf.txt")  # asks for its own numpy
     for app in sorted(ROOT.glob("apps/*/requirements.in")):
         session.run(*compile_, str(app), "-o", str(app.with_suffix(".txt")))

@@ -20,6 +20,7 @@ STEPS = {
     "bench": "stack and profile -> results/<run id>/ with raw data, run.json and the report",
     "report": "run.json -> the report, figures and JSON of the study",
     "record": "run.json -> history/",
+    "detect": "series -> where they change",
 }
 
 
