@@ -24,6 +24,7 @@ STEPS = {
     "comment": "verdict.json -> Markdown for a pull request",
     "calibrate": "sessions whose truth is known -> how often verdicts are wrong, and what they can see",
     "record": "run.json -> history/",
+    "detect": "series -> where they change",
     "export": "history/ -> another tool's format",
     "import": "another tool's format -> history/imported/",
 }
