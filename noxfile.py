@@ -95,8 +95,20 @@ def calibrate(session: nox.Session) -> None:
 
 
 @nox.session
+def backfill(session: nox.Session) -> None:
+    """Measure and record commits that have no run yet; goes on where it was (-- --help explains)."""
+    step(session)
+
+
+@nox.session
 def detect(session: nox.Session) -> None:
-    """Say where series change (-- --series FILE)."""
+    """Say what changed over the history, and at which commit (-- --series FILE: where any series change)."""
+    step(session)
+
+
+@nox.session
+def bisect(session: nox.Session) -> None:
+    """Find the commit that changed a metric, from noisy sessions (-- --help explains)."""
     step(session)
 
 
