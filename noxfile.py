@@ -95,6 +95,24 @@ def calibrate(session: nox.Session) -> None:
 
 
 @nox.session
+def backfill(session: nox.Session) -> None:
+    """Measure and record commits that have no run yet; goes on where it was (-- --help explains)."""
+    step(session)
+
+
+@nox.session
+def detect(session: nox.Session) -> None:
+    """Say what changed over the history, and at which commit (-- --series FILE: where any series change)."""
+    step(session)
+
+
+@nox.session
+def bisect(session: nox.Session) -> None:
+    """Find the commit that changed a metric, from noisy sessions (-- --help explains)."""
+    step(session)
+
+
+@nox.session
 def export(session: nox.Session) -> None:
     """Write the history in another tool's format."""
     step(session)
@@ -104,6 +122,13 @@ def export(session: nox.Session) -> None:
 def import_(session: nox.Session) -> None:
     """Keep series that another tool recorded under history/imported/."""
     step(session)
+
+
+@nox.session
+def perf(session: nox.Session) -> None:
+    """Measure the project's own parts against others (-- detect)."""
+    python = environment(session, "requirements-perf.txt")
+    session.run(python, "-m", "perf", *session.posargs, interrupt_timeout=INTERRUPT_S)
 
 
 @nox.session
@@ -146,5 +171,6 @@ def lock(session: nox.Session) -> None:
     session.run(
         *compile_, "pyproject.toml", "--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt",
     )  # fmt: skip
+    session.run(*compile_, "pyproject.toml", "--group", "perf", "-o", "requirements-perf.txt")  # asks for its own numpy
     for app in sorted(ROOT.glob("apps/*/requirements.in")):
         session.run(*compile_, str(app), "-o", str(app.with_suffix(".txt")))

@@ -24,6 +24,9 @@ STEPS = {
     "comment": "verdict.json -> Markdown for a pull request",
     "calibrate": "sessions whose truth is known -> how often verdicts are wrong, and what they can see",
     "record": "run.json -> history/",
+    "backfill": "commits that have no run -> paired sessions against the anchor -> history/",
+    "detect": "history/ -> changes.json; or any series -> where they change",
+    "bisect": "good, bad, what became worse -> the commit",
     "export": "history/ -> another tool's format",
     "import": "another tool's format -> history/imported/",
 }

@@ -17,9 +17,8 @@ from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
 from scripts.history import replace
 from scripts.model import Arm, Config, Layout, PipelineError, Profile, Run
 from scripts.plant import Planted, parse, plant
-from scripts.recorder import INTERRUPTED
 from scripts.results import make_run_id
-from scripts.sides import Job, measure_targets
+from scripts.sides import Job, measure_targets, whole
 from scripts.stack import Target
 
 STORE = config.ROOT / "history" / "calibration"
@@ -80,11 +79,7 @@ def _campaign(
         with tempfile.TemporaryDirectory(prefix="bench-calibrate-") as folder:
             cpu_ms = calibration.cpu_ms_per_request(sessions, case.backend)
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
-        if run.stopped_by == INTERRUPTED:
-            raise KeyboardInterrupt
-        if not run.complete:
-            raise PipelineError(f"the session stopped: {run.stopped_by}", "nothing of it is stored; run this again")
-        session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=run)
+        session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=whole(run))
         console.print(f"        {calibration_text.one_line(session, settings.compare)}", highlight=False, markup=False)
         calibration.write_session(session, store)
 

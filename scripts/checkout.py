@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from scripts.config import ROOT
-from scripts.model import Commit, PipelineError
+from scripts.model import Commit, PipelineError, Revision
 
 APPS = "apps"
 
@@ -80,6 +80,29 @@ def reached(paths: Iterable[str], backends: Iterable[str]) -> list[str]:
         elif len(path.parts) == 2:
             found.update(names)
     return [name for name in names if name in found]
+
+
+def line(revision: str, backends: Iterable[str], root: Path = ROOT, *, first_parent: bool = False) -> list[Revision]:
+    """The commits that lead to ``revision`` (or a range, ``A..B``), each after its parents.
+
+    ``first_parent``: only those that the line itself went through; a merge then reaches what all that it brought in
+    reaches. Raises PipelineError for what names no commits.
+    """
+    options = ["--topo-order", "--reverse", "--name-only", "--no-renames", "--format=%x00%H%x00%s%x00"]
+    options += ["--first-parent", "--diff-merges=first-parent"] if first_parent else []
+    done = _run(root, "log", *options, "--end-of-options", revision, "--")
+    if done.returncode:
+        raise PipelineError(
+            f"{revision!r} names no commits of this repository: {done.stderr.strip()}",
+            "name a commit, or a range such as v1.0..main; a shallow clone lacks older commits "
+            "(`git fetch --unshallow`)",
+        )
+    fields = done.stdout.split("\0")[1:]
+    names = list(backends)
+    return [
+        Revision(sha=sha, subject=subject, reaches=tuple(reached(paths.split("\n"), names)))
+        for sha, subject, paths in zip(fields[::3], fields[1::3], fields[2::3], strict=True)
+    ]
 
 
 def export_apps(sha: str, cache: Path, root: Path = ROOT) -> Path:

@@ -16,6 +16,7 @@ from scripts.model import (
     Comparison,
     Config,
     DatabaseSettings,
+    Detection,
     Limits,
     PipelineError,
     Profile,
@@ -32,6 +33,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "database": DatabaseSettings,
     "validity": ValidityBounds,
     "compare": Comparison,
+    "detect": Detection,
 }
 TABLES: Mapping[str, type[Struct]] = {"backends": Backend, "profiles": Profile}
 
@@ -126,6 +128,13 @@ def _check(config: Config, name: str) -> None:
         need(metric in METRICS, where, f"no such metric; there are: {', '.join(METRICS)}")
         need(terms.share > 0, f"{where} share", "must be above 0")
         need(terms.matters > 0, f"{where} matters", "must be above 0, such as 0.02")
+    detect = config.detect
+    need(0 < detect.false_alarms < 1, "[detect] false_alarms", "must be a probability, such as 0.01")
+    need(bool(detect.worth_reporting), "[detect.worth_reporting]", "must name at least one metric")
+    for metric, effect in detect.worth_reporting.items():
+        where = f"[detect.worth_reporting] {metric}"
+        need(metric in METRICS, where, f"no such metric; there are: {', '.join(METRICS)}")
+        need(effect > 0, where, "must be above 0, such as 0.03")
     ports = [backend.port for backend in config.backends]
     need(len(set(ports)) == len(ports), "[backends]", "two backends have the same port")
     for profile in config.profiles:

@@ -158,6 +158,18 @@ class Comparison(Struct):
     metrics: dict[str, MetricTerms]
 
 
+class Detection(Struct):
+    """How changes are found over the history.
+
+    ``false_alarms``: the probability that 100 runs in one environment without any change show one, over everything that
+    is looked at. ``worth_reporting``: the relative effect from which a change of a metric is, by name; these are
+    the metrics that are looked at.
+    """
+
+    false_alarms: float
+    worth_reporting: dict[str, float]
+
+
 class Config(Struct):
     """All of bench.toml."""
 
@@ -166,6 +178,7 @@ class Config(Struct):
     database: DatabaseSettings
     validity: ValidityBounds
     compare: Comparison
+    detect: Detection
     backends: tuple[Backend, ...]
     profiles: tuple[Profile, ...]
 
@@ -425,6 +438,14 @@ class Run(Struct):
         """The valid blocks of one backend at one level, by round."""
         chosen = [b for b in self.blocks if b.backend == backend and b.level == level and b.valid]
         return tuple(sorted(chosen, key=lambda block: block.round))
+
+
+class Revision(Struct):
+    """A commit in a line of history. ``reaches``: the backends that it can make slower or faster."""
+
+    sha: str
+    subject: str
+    reaches: tuple[str, ...]
 
 
 # --- what people say of the history -----------------------------------------------------------------------------

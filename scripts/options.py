@@ -79,9 +79,9 @@ def profile(args: argparse.Namespace, settings: Config) -> Profile:
     if args.levels:
         chosen = msgspec.structs.replace(chosen, levels=_levels(args.levels))
     if args.rounds is not None:
-        chosen = msgspec.structs.replace(chosen, rounds=_at_least_one(args.rounds, "--rounds"))
+        chosen = msgspec.structs.replace(chosen, rounds=at_least_one(args.rounds, "--rounds"))
     if args.duration is not None:
-        chosen = msgspec.structs.replace(chosen, duration_s=_at_least_one(args.duration, "--duration"))
+        chosen = msgspec.structs.replace(chosen, duration_s=at_least_one(args.duration, "--duration"))
     return chosen
 
 
@@ -97,7 +97,8 @@ def _levels(text: str) -> tuple[int, ...]:
     return levels
 
 
-def _at_least_one(value: _Number, option: str) -> _Number:
+def at_least_one(value: _Number, option: str) -> _Number:
+    """The value of an option. Raises PipelineError naming the option where it is below 1."""
     if value < 1:
         raise PipelineError(f"{option} {value}: must be at least 1", f"give {option} a larger number")
     return value

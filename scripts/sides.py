@@ -13,10 +13,10 @@ from rich.console import Console
 
 from scripts import checkout, config, noise
 from scripts.contract import check_parity, summarise
-from scripts.model import Arm, Block, Commit, Config, Profile, Run, Struct
+from scripts.model import Arm, Block, Commit, Config, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
 from scripts.progress import PairedProgress
-from scripts.recorder import Recorder
+from scripts.recorder import INTERRUPTED, Recorder
 from scripts.stack import Say, Target, TargetError
 from scripts.stack.choice import open_stack
 from scripts.stack.sessions import CACHE
@@ -69,6 +69,26 @@ def find_sides(base: str | None, head: str | None) -> Sides:
         candidate_apps=checkout.export_apps(candidate.sha, CACHE) if head else config.ROOT / checkout.APPS,
         changed=checkout.changed_paths(baseline.sha, candidate.sha if head else None),
     )
+
+
+def between(baseline: Commit, candidate: Commit) -> Sides:
+    """Two commits. Raises PipelineError where one of them has no backends at all."""
+    return Sides(
+        baseline=baseline,
+        candidate=candidate,
+        baseline_apps=checkout.export_apps(baseline.sha, CACHE),
+        candidate_apps=checkout.export_apps(candidate.sha, CACHE),
+        changed=checkout.changed_paths(baseline.sha, candidate.sha),
+    )
+
+
+def whole(run: Run) -> Run:
+    """The run, if nothing stopped it: KeyboardInterrupt where it was interrupted, else PipelineError with what did."""
+    if run.stopped_by == INTERRUPTED:
+        raise KeyboardInterrupt
+    if not run.complete:
+        raise PipelineError(f"the session stopped: {run.stopped_by}", "nothing of it is stored; run this again")
+    return run
 
 
 def measure_sides(job: Job, sides: Sides, directory: Path, broken: list[BackendVerdict], say: Say) -> Run:

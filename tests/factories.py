@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from scripts.model import (
     ParitySummary,
     Profile,
     Resources,
+    Revision,
     Run,
     Violation,
     Workload,
@@ -269,3 +270,61 @@ def git(repository: Path, *arguments: str) -> str:
     """What git prints in a repository; an error is an error of the test."""
     command = ["git", "-C", str(repository), "-c", "user.name=Somebody", "-c", "user.email=some@body.org", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def make_line(number: int, reaches: Mapping[int, tuple[str, ...]] | None = None) -> list[Revision]:
+    """Commits ``000...0``, ``000...1`` and so on; each reaches every backend, or what ``reaches`` says of it."""
+    everybody = tuple(LABELS)
+    return [
+        Revision(sha=f"{place:040x}", subject=f"Change {place}", reaches=(reaches or {}).get(place, everybody))
+        for place in range(number)
+    ]
+
+
+def make_history(
+    commits: Sequence[int],
+    steps: Mapping[tuple[str, int], float],
+    *,
+    seed: int = 1,
+    levels: tuple[int, ...] = (10, 50),
+    paired: bool = False,
+    statements: Mapping[tuple[str, int], int] | None = None,
+    backends: tuple[str, ...] = tuple(LABELS),
+) -> list[Run]:
+    """A run a minute, of the commits at these places of `make_line`; blocks vary by 2%, ratios of rounds by 0.5%.
+
+    ``steps``: from which place on a backend needs how many times as much CPU and time, by ``(backend, place)``.
+    ``statements``: likewise how many it sends from there on.
+    """
+    runs = []
+    for minute, place in enumerate(commits):
+        one = 1_000_003 * seed + minute
+        if paired:
+            run = make_paired_run(one, backends=backends, levels=levels, rounds=6)
+        else:
+            run = make_run(one, levels=levels, rounds=2, labels={name: LABELS[name] for name in backends})
+        blocks = []
+        for block in run.blocks:
+            factor = math.prod(f for (name, since), f in steps.items() if name == block.backend and place >= since)
+            blocks.append(_scaled(block, block.arm, factor, ()) if block.arm == "candidate" else block)
+        parity = []
+        for summary in run.parity:
+            counts = [
+                n for (name, since), n in (statements or {}).items() if name == summary.backend and place >= since
+            ]
+            if counts and summary.arm == "candidate":
+                summary = msgspec.structs.replace(summary, statements_per_request=counts[-1])
+            parity.append(summary)
+        sha = f"{place:040x}"
+        runs.append(
+            msgspec.structs.replace(
+                run,
+                id=f"20261124T{minute // 60:02}{minute % 60:02}00Z-{sha[-7:]}-{seed:06x}",
+                commit=msgspec.structs.replace(run.commit, sha=sha, subject=f"Change {place}"),
+                baseline=msgspec.structs.replace(run.commit, sha="b" * 40) if paired else None,
+                layout="duet" if paired else None,
+                blocks=tuple(blocks),
+                parity=tuple(parity),
+            )
+        )
+    return runs

@@ -68,6 +68,31 @@ def test_changed_paths_of_commits_and_of_the_working_tree(repository: Path) -> N
     assert checkout.changed_paths(second, None, repository) == ["apps/fastapi/new.py", "apps/fastapi/work.py"]
 
 
+def test_a_line_of_commits_with_what_each_reaches(repository: Path) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    git(repository, "checkout", "--quiet", "-b", "topic")
+    topic = [
+        commit(repository, "apps/fastapi/work.py", "two", "on topic"),
+        commit(repository, "apps/schema.sql", "x", "for everybody"),
+    ]
+    git(repository, "checkout", "--quiet", "main")
+    prose = commit(repository, "README.md", "x", "prose")
+    git(repository, "merge", "--quiet", "--no-edit", "--no-ff", "topic")
+    merge = git(repository, "rev-parse", "HEAD")
+    line = checkout.line("main", BACKENDS, repository)
+    assert {r.sha: r.reaches for r in line} == {
+        first: ("fastapi",), topic[0]: ("fastapi",), topic[1]: BACKENDS, prose: (), merge: ()
+    }  # fmt: skip
+    assert (line[0].sha, line[-1].sha) == (first, merge)
+    assert line[0].subject == "first"
+    went = checkout.line(f"{first}..main", BACKENDS, repository, first_parent=True)
+    assert [(r.sha, r.reaches) for r in went] == [(prose, ()), (merge, BACKENDS)]
+    assert checkout.line("main..main", BACKENDS, repository) == []
+    for wrong in ("nowhere", "--output=x"):
+        with pytest.raises(PipelineError, match="names no commits"):
+            checkout.line(wrong, BACKENDS, repository)
+
+
 @pytest.mark.parametrize(
     ("paths", "expected"),
     [

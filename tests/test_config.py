@@ -44,6 +44,8 @@ def test_the_contracts_answer() -> None:
         (r"levels = \[5, 20\]", "levels = [5, 5]", r"\[profiles.smoke\] levels: names a level twice", ""),
         (r"levels = \[5, 20\]", "levels = []", r"\[profiles.smoke\] levels: must be numbers", ""),
         (r"engine = \"mysql\"", 'engine = "postgres"', r"\[database\]: Invalid enum value 'postgres': at `engine`", ""),
+        (r"peak_memory_mb = 0.05\n", "peak_memory = 0.05\n", r"worth_reporting\] peak_memory: no such metric", ""),
+        (r"throughput_rps = 0.03", "throughput_rps = 0", r"worth_reporting\] throughput_rps: must be above 0", ""),
         (r"\[limits\]", "[limits", r"bench.toml: not valid TOML: .*line", ""),
     ],
 )

@@ -1,0 +1,163 @@
+"""Verb ``backfill``: the commits of a range that have no run yet -> paired sessions against the anchor -> history/."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from scripts import checkout, config, events, gaps, options, prose, store
+from scripts.gaps import Gap, Unmeasured
+from scripts.model import Config, PipelineError, Profile, Run
+from scripts.results import make_run_id
+from scripts.sides import Job, between, measure_sides, whole
+from scripts.stack import TargetError
+from scripts.verdict import BackendVerdict, Outcome
+
+EPILOG = """\
+examples:
+  nox -s backfill                                     go on until every commit that touches a backend has a run
+  nox -s backfill -- --minutes 60 --times 5           five runs of each; no session is begun after an hour
+  nox -s backfill -- v1.0..main --backends fastapi
+  nox -s backfill -- --plan                           measure nothing; say what there is to do
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: everything is measured, or the time is over; 130: interrupted, with every finished session recorded."""
+    settings = config.load()
+    args = _parser().parse_args(arguments)
+    settings = options.apply(args, settings)
+    profile = options.profile(args, settings)
+    times = options.at_least_one(args.times, "--times")
+    console = Console()
+    backends = [backend.name for backend in settings.backends]
+    anchor = events.read_anchor(args.history)
+    wanted = gaps.wanted(checkout.line(args.range, backends, first_parent=True), backends)
+    if not wanted:
+        raise PipelineError(f"{args.range}: no commit of it touches a backend", "name a longer range")
+    done = gaps.have(store.iterate([args.history], lambda text: console.print(escape(text))), anchor.commit)
+    unable = set() if args.retry else {(entry.commit, entry.backend) for entry in gaps.read_unmeasured(args.history)}
+    began = time.monotonic()
+    while gap := gaps.next_gap(wanted, done, unable, times):
+        _say_where(console, gap, wanted, done, unable, times)
+        if args.plan or time.monotonic() - began >= args.minutes * 60:
+            return 0
+        run, broken = _measure(args, settings, profile, anchor.commit, gap, console)
+        for entry in broken:
+            unable.add((entry.commit, entry.backend))
+            console.print(
+                f"  {entry.backend} cannot be measured: {escape(entry.reason)}", highlight=False, soft_wrap=True
+            )
+            gaps.note(entry, args.history)
+        if run:
+            path = store.add(run, args.history)
+            console.print(f"  recorded {path}", highlight=False, soft_wrap=True)
+            measured = gaps.places(run, anchor.commit)
+            done.update(measured)
+            for place in measured:
+                gaps.forget(place, args.history)
+            _check(run, measured)
+    console.print("every commit has its runs, or a note why not")
+    return 0
+
+
+def _say_where(
+    console: Console,
+    gap: Gap,
+    wanted: Sequence[gaps.Place],
+    done: dict[gaps.Place, int],
+    unable: set[gaps.Place],
+    times: int,
+) -> None:
+    total = times * sum(place not in unable for place in wanted)
+    finished = sum(min(done.get(place, 0), times) for place in wanted if place not in unable)
+    subject = checkout.find(gap.commit).subject
+    what = f"{gap.commit[:7]} {subject}: {', '.join(gap.backends)}, run {gap.runs + 1} of {times}"
+    console.print(f"[{finished}/{total}] {what}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _measure(
+    args: argparse.Namespace, settings: Config, profile: Profile, anchor: str, gap: Gap, console: Console
+) -> tuple[Run | None, list[Unmeasured]]:
+    """One session of the gap's backends at its commit against the anchor, and what could not be measured there."""
+    candidate, baseline = checkout.find(gap.commit), checkout.find(anchor)
+
+    def unmeasured(backend: str, reason: str) -> Unmeasured:
+        return Unmeasured(
+            schema_version=gaps.SCHEMA_VERSION,
+            commit=candidate.sha,
+            subject=candidate.subject,
+            backend=backend,
+            reason=reason,
+            noted=datetime.now(UTC).isoformat(timespec="seconds"),
+            stack=args.stack,
+        )
+
+    try:
+        sides = between(baseline, candidate)
+    except PipelineError as error:
+        return None, [unmeasured(name, error.message) for name in gap.backends]
+    chosen = tuple(backend for backend in settings.backends if backend.name in gap.backends)
+    settings = msgspec.structs.replace(settings, backends=chosen)
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
+    job = Job(args, settings, profile, make_run_id(candidate, datetime.now(UTC)), seed, console)
+    broken: list[BackendVerdict] = []
+    run = None
+    with tempfile.TemporaryDirectory(prefix="bench-backfill-") as name:
+        (Path(name) / "logs").mkdir()
+        try:
+            run = whole(measure_sides(job, sides, Path(name), broken, lambda _: None))
+        except TargetError:
+            if len(broken) < len(chosen):
+                raise
+    for verdict in broken:
+        if verdict.outcome is Outcome.INCOMPARABLE:
+            raise PipelineError(
+                f"{verdict.backend} at the anchor {anchor[:7]}: {verdict.reason}",
+                "move the anchor (history/anchor.toml) to a commit where it runs, or leave it out with --backends",
+            )
+    return run, [unmeasured(verdict.backend, verdict.reason) for verdict in broken]
+
+
+def _check(run: Run, measured: Sequence[gaps.Place]) -> None:
+    """A session without a valid pair would be tried again and again."""
+    nothing = sorted(set(run.backends) - {backend for _, backend in measured})
+    if nothing:
+        rules = prose.listing(sorted({v.rule for block in run.blocks for v in block.violations})) if run.blocks else ""
+        raise PipelineError(
+            f"{run.id}: no valid pair of {prose.listing(nothing)} ({rules})",
+            "it is recorded as it is; when the machine is quiet, run this again",
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nox -s backfill --",
+        description="Measure the commits of a range that have no run yet, each against the anchor "
+        "(history/anchor.toml) in a paired session, and record the runs. Only commits that touch apps/ count, and of "
+        "each only the backends that it reaches. Every finished session is recorded, so it can be interrupted and "
+        "goes on where it was. A backend that is not there at a commit, or does not build or start, is noted under "
+        "history/unmeasured/ and not tried again.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("range", nargs="?", default="HEAD", help="commits, e.g. v1.0..main (default: all up to HEAD)")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="runs of each commit (default: 1)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
+    parser.add_argument("--plan", action="store_true", help="measure nothing; say what is next")
+    parser.add_argument("--retry", action="store_true", help="try again what is noted as impossible")
+    parser.add_argument("--history", type=Path, default=config.ROOT / "history", help="folder of the history")
+    parser.add_argument("--profile", default="pr", help="how much a session measures at most (default: pr)")
+    options.add_session(parser)
+    options.add_stack(parser)
+    parser.set_defaults(stack="native")
+    return parser

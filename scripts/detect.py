@@ -1,0 +1,177 @@
+"""Verb ``detect``: history/ -> changes.json; or any series -> where they change."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from scripts import changes, changes_text, checkout, config, dependencies, events, findings, fingerprint, store
+from scripts.changepoints import change_points
+from scripts.changes import Cause, Change, Changes, Difference
+from scripts.history import replace
+from scripts.model import DependencyChange, PipelineError, Run
+from scripts.series import gather
+
+LINE = '{"values": [201.5, 199, null, 240]}'
+EPILOG = """\
+examples:
+  nox -s detect                                          all changes of the history: a table, and results/changes.json
+  nox -s detect -- --history history --history ../data   several histories, read as one
+  nox -s detect -- --as-of 20261124T033000Z-35156e6-5f3a9c    what would have been said when that run was new
+  nox -s detect -- --series -                            any series: one line of JSON in, one line out, at once
+
+"""
+SERIES = (
+    f"a line of --series in: {LINE} (null and NaN are missing); a line out: the index of the first point of each new "
+    'regime, as {"change_points": [3]}'
+)
+
+Between = Callable[[Run, Run], Iterable[DependencyChange]]
+"""What changed in the packages from one run to another."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0 when everything was judged."""
+    args = _parser().parse_args(arguments)
+    if args.series is None:
+        _over_history(args)
+        return 0
+    if args.series == "-":
+        _judge(sys.stdin.buffer, "standard input")
+        return 0
+    try:
+        with Path(args.series).open("rb") as lines:
+            _judge(lines, args.series)
+    except OSError as error:
+        raise PipelineError(
+            f"{args.series}: cannot be read: {error.strerror}", "name a file, or - for stdin"
+        ) from error
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nox -s detect --",
+        description="Say what changed over the recorded history, at which commit, by how much and how surely; one real "
+        "change is one finding, with all the series that show it. Nothing has to be set.",
+        epilog=EPILOG + SERIES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--history", action="append", type=Path, metavar="FOLDER", help="several are read as one")
+    parser.add_argument("--as-of", metavar="RUN", help="look at no run after this one, by its id")
+    parser.add_argument("--line", default="HEAD", metavar="REVISION", help="the commits up to this one (default: HEAD)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("results/changes.json"), help="(default: results/changes.json)"
+    )
+    parser.add_argument("--series", metavar="FILE", help="JSON lines, one for each series, instead; - is stdin")
+    return parser
+
+
+def _over_history(args: argparse.Namespace) -> None:
+    roots = args.history or [config.ROOT / "history"]
+    settings = config.load()
+    labels = {backend.name: backend.label for backend in settings.backends}
+    noted = events.read_events(roots[0], labels)
+    line = checkout.line(args.line, labels)
+    last = ""
+
+    def looked_at() -> Iterator[Run]:
+        nonlocal last
+        for run in until(store.iterate(roots, _warn), args.as_of):
+            last = run.id
+            yield run
+
+    series, left_out = gather(looked_at(), line, settings.detect.worth_reporting)
+    if not last or (args.as_of and last != args.as_of):
+        raise PipelineError(
+            f"{', '.join(map(str, roots))}: {f'no run {args.as_of}' if args.as_of else 'no recorded runs'}",
+            "a run's id is the name of its file under runs/" if args.as_of else "measure and record one first",
+        )
+    found = findings.find(series, line, settings.detect, noted, last, left_out)
+    found = explained(found, store.iterate(roots, lambda _: None))
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(f"{args.output.parent}: cannot be made: {error.strerror}", "choose another file") from error
+    replace(args.output, changes.encode(found))
+    console = Console()
+    console.print(changes_text.render(found, labels))
+    console.print(f"Changes: {args.output}", highlight=False)
+
+
+def until(runs: Iterable[Run], last: str | None) -> Iterator[Run]:
+    """The runs up to the one with the id ``last``; runs come by id, and so by time."""
+    return takewhile(lambda run: last is None or run.id <= last, runs)
+
+
+def explained(found: Changes, runs: Iterable[Run], between: Between = dependencies.between_runs) -> Changes:
+    """The changes with what else differs between the runs on both sides: packages, and the environment."""
+    wanted = {moment.run for change in found.changes for moment in (change.before, change.after)}
+    kept = {run.id: run for run in runs if run.id in wanted}
+    return msgspec.structs.replace(
+        found,
+        changes=tuple(
+            _explained(change, kept[change.before.run], kept[change.after.run], between) for change in found.changes
+        ),
+    )
+
+
+def _explained(change: Change, before: Run, after: Run, between: Between) -> Change:
+    packages = tuple(package for package in between(before, after) if package.backend in change.backends)
+    differing: tuple[Difference, ...] = ()
+    if change.cause is not Cause.CODE:
+        differing = tuple(
+            Difference(field=field, before=old, after=new)
+            for field, (old, new) in fingerprint.differences(before.environment, after.environment).items()
+        )
+    return msgspec.structs.replace(change, dependencies=packages, environment=differing)
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _judge(lines: Iterable[bytes], name: str) -> None:
+    for values in read_series(lines, name):
+        print(json.dumps({"change_points": change_points(values)}), flush=True)
+
+
+def read_series(lines: Iterable[bytes], name: str) -> Iterator[list[float | None]]:
+    """The values of each line, as they come; ``name`` is what an error calls the file.
+
+    Raises PipelineError naming the line and what is wrong with it.
+    """
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield _values(line)
+        except (ValueError, RecursionError) as error:
+            raise PipelineError(f"{name}, line {number}: {error}", f"a line looks like this: {LINE}") from error
+
+
+def _values(line: bytes) -> list[float | None]:
+    if not line.strip():
+        raise ValueError("is empty")
+    document = json.loads(line)
+    if not isinstance(document, dict) or not isinstance(document.get("values"), list):
+        raise ValueError('expected an object with an array "values"')  # noqa: TRY004 (reported with the line's number)
+    return [_number(value, index) for index, value in enumerate(document["values"])]
+
+
+def _number(value: object, index: int) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(  # noqa: TRY004 (reported with the line's number)
+            f"values[{index}]: expected a number or null, not {json.dumps(value)[:40]}"
+        )
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"values[{index}]: too large for a number") from None

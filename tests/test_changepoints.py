@@ -1,0 +1,71 @@
+"""Steps whose truth is known are found, and what is no step is not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.changepoints import SHORTEST, change_points
+
+
+def noisy(rng: np.random.Generator, *regimes: tuple[int, float], spread: float = 0.02) -> list[float]:
+    """Regimes of so many points around such a level, with log-normal noise."""
+    logs = np.concatenate([np.full(count, math.log(level)) for count, level in regimes])
+    return [float(value) for value in np.exp(logs + rng.normal(0, spread, logs.size))]
+
+
+def test_steps_up_and_down_are_dated() -> None:
+    values = noisy(np.random.default_rng(1), (40, 100), (30, 115), (50, 100), (25, 80))
+    assert change_points(values) == pytest.approx([40, 70, 120], abs=1)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [None] * 9, [5.0] * 50, [0.0] * 50, [1.0, 2.0], list(range(1, 60))])
+def test_no_step(values: list[float | None]) -> None:
+    assert change_points(values) == []
+
+
+def test_noiseless_step() -> None:
+    assert change_points([3.0] * 20 + [4.0] * 20) == [20]
+    assert change_points([0.0] * 20 + [-4.0] * 20) == [20]
+
+
+@pytest.mark.parametrize("lasting", range(1, SHORTEST))
+def test_bad_runs_are_no_regime(lasting: int) -> None:
+    values = noisy(np.random.default_rng(2), (40, 100), (lasting, 300), (40, 100))
+    assert change_points(values) == []
+
+
+def test_missing_values_keep_their_indexes() -> None:
+    values: list[float | None] = list(noisy(np.random.default_rng(3), (30, 100), (30, 120)))
+    found = change_points(values)
+    assert found == [30]
+    values[10:10] = [None, math.nan, math.inf]
+    assert change_points(values) == [33]
+
+
+def test_a_slow_drift_is_no_step_and_hides_none() -> None:
+    rng = np.random.default_rng(4)
+    drift = np.linspace(1, 1.3, 200)
+    assert change_points(np.array(noisy(rng, (200, 100))) * drift) == []
+    assert change_points(np.array(noisy(rng, (90, 100), (110, 120))) * drift) == pytest.approx([90], abs=1)
+
+
+@given(
+    st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64) | st.none(), max_size=60),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_numbers_get_an_answer(values: list[float | None]) -> None:
+    found = change_points(values)
+    assert found == sorted(set(found))
+    assert all(SHORTEST <= index < len(values) for index in found)
+
+
+@given(st.integers(0, 1000), st.floats(1e-6, 1e6))
+@settings(max_examples=50, deadline=None)
+def test_a_change_of_unit_changes_nothing(seed: int, scale: float) -> None:
+    values = noisy(np.random.default_rng(seed), (30, 100), (30, 106), spread=0.03)
+    assert change_points([value * scale for value in values]) == change_points(values)
