@@ -153,6 +153,8 @@ def test_v2_files(tmp_path: Path) -> None:
     assert (cage.cpu_s(), cage.throttled_s(), cage.memory_mb(), cage.peak_memory_mb()) == (2.5, 0.75, 10.0, None)
     (tmp_path / "x/cpu.max").write_text("max 100000\n")
     assert cage.limits_in_force() is None
+    (tmp_path / "x/cpu.max").unlink()
+    assert cage.limits_in_force() is None, "systemd makes no controller where no limit was asked for"
 
 
 def test_a_scope_is_asked_for_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,8 +273,11 @@ class V2Cage(Cage):
         return self._counter(self.path / "memory.stat", "anon") / MIB
 
     def limits_in_force(self) -> Limits | None:
-        quota, period = (self.path / "cpu.max").read_text().split()
-        memory = (self.path / "memory.max").read_text().strip()
+        try:
+            quota, period = (self.path / "cpu.max").read_text().split()
+            memory = (self.path / "memory.max").read_text().strip()
+        except FileNotFoundError:  # no such controller here, as in a scope that nobody asked a limit for
+            return None
         if quota == "max" or memory == "max":
             return None
         return Limits(cpus=int(quota) / int(period), memory_mb=int(memory) // MIB)
