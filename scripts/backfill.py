@@ -6,7 +6,7 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from scripts.model import Config, PipelineError, Profile, Run
 from scripts.results import make_run_id
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
-from scripts.verdict import BackendVerdict, Outcome
+from scripts.verdict import BackendVerdict, Outcome, broken_backend
 
 EPILOG = """\
 examples:
@@ -52,12 +52,11 @@ def main(arguments: Sequence[str]) -> int:
         if args.plan or time.monotonic() - began >= args.minutes * 60:
             return 0
         run, broken = _measure(args, settings, profile, anchor.commit, gap, console)
-        for entry in broken:
-            unable.add((entry.commit, entry.backend))
-            console.print(
-                f"  {entry.backend} cannot be measured: {escape(entry.reason)}", highlight=False, soft_wrap=True
-            )
-            gaps.note(entry, args.history)
+        for verdict in broken:
+            if verdict.outcome is not Outcome.INCOMPARABLE:
+                console.print(f"  {escape(verdict.backend)}: {escape(verdict.reason)}", highlight=False, soft_wrap=True)
+                gaps.note(_unmeasured(gap.commit, verdict, args.stack), args.history)
+                unable.add((gap.commit, verdict.backend))
         if run:
             path = store.add(run, args.history)
             console.print(f"  recorded {path}", highlight=False, soft_wrap=True)
@@ -65,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
             done.update(measured)
             for place in measured:
                 gaps.forget(place, args.history)
-            _check(run, measured)
+        _check(run, done, gap, broken)
     console.print("every commit has its runs, or a note why not")
     return 0
 
@@ -87,52 +86,51 @@ def _say_where(
 
 def _measure(
     args: argparse.Namespace, settings: Config, profile: Profile, anchor: str, gap: Gap, console: Console
-) -> tuple[Run | None, list[Unmeasured]]:
-    """One session of the gap's backends at its commit against the anchor, and what could not be measured there."""
+) -> tuple[Run | None, list[BackendVerdict]]:
+    """One session of the gap's backends at its commit against the anchor, and those of which one arm does not run."""
     candidate, baseline = checkout.find(gap.commit), checkout.find(anchor)
-
-    def unmeasured(backend: str, reason: str) -> Unmeasured:
-        return Unmeasured(
-            schema_version=gaps.SCHEMA_VERSION,
-            commit=candidate.sha,
-            subject=candidate.subject,
-            backend=backend,
-            reason=reason,
-            noted=datetime.now(UTC).isoformat(timespec="seconds"),
-            stack=args.stack,
-        )
-
+    chosen = tuple(backend for backend in settings.backends if backend.name in gap.backends)
     try:
         sides = between(baseline, candidate)
     except PipelineError as error:
-        return None, [unmeasured(name, error.message) for name in gap.backends]
-    chosen = tuple(backend for backend in settings.backends if backend.name in gap.backends)
+        return None, [broken_backend(backend, "candidate", error.message) for backend in chosen]
     settings = msgspec.structs.replace(settings, backends=chosen)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     job = Job(args, settings, profile, make_run_id(candidate, datetime.now(UTC)), seed, console)
     broken: list[BackendVerdict] = []
-    run = None
     with tempfile.TemporaryDirectory(prefix="bench-backfill-") as name:
         (Path(name) / "logs").mkdir()
         try:
-            run = whole(measure_sides(job, sides, Path(name), broken, lambda _: None))
+            return whole(measure_sides(job, sides, Path(name), broken, lambda _: None)), broken
         except TargetError:
             if len(broken) < len(chosen):
                 raise
+            return None, broken
+
+
+def _unmeasured(sha: str, verdict: BackendVerdict, stack: str) -> Unmeasured:
+    return Unmeasured(
+        schema_version=gaps.SCHEMA_VERSION,
+        commit=sha,
+        subject=checkout.find(sha).subject,
+        backend=verdict.backend,
+        reason=verdict.reason,
+        noted=datetime.now(UTC).isoformat(timespec="seconds"),
+        stack=stack,
+    )
+
+
+def _check(run: Run | None, done: Mapping[gaps.Place, int], gap: Gap, broken: Sequence[BackendVerdict]) -> None:
+    """What would be tried again and again: an anchor that does not run, and a session without a valid pair."""
     for verdict in broken:
         if verdict.outcome is Outcome.INCOMPARABLE:
             raise PipelineError(
-                f"{verdict.backend} at the anchor {anchor[:7]}: {verdict.reason}",
+                f"{verdict.backend} at the anchor: {verdict.reason}",
                 "move the anchor (history/anchor.toml) to a commit where it runs, or leave it out with --backends",
             )
-    return run, [unmeasured(verdict.backend, verdict.reason) for verdict in broken]
-
-
-def _check(run: Run, measured: Sequence[gaps.Place]) -> None:
-    """A session without a valid pair would be tried again and again."""
-    nothing = sorted(set(run.backends) - {backend for _, backend in measured})
-    if nothing:
-        rules = prose.listing(sorted({v.rule for block in run.blocks for v in block.violations})) if run.blocks else ""
+    nothing = [name for name in run.backends if done.get((gap.commit, name), 0) == gap.runs] if run else []
+    if run and nothing:
+        rules = ", ".join(sorted({violation.rule for block in run.blocks for violation in block.violations}))
         raise PipelineError(
             f"{run.id}: no valid pair of {prose.listing(nothing)} ({rules})",
             "it is recorded as it is; when the machine is quiet, run this again",

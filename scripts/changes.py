@@ -36,7 +36,8 @@ class Shown(Struct):
 
     ``levels`` are those that are averaged, none for a count; a count has no interval, as it is certain, and no ratio
     where it was 0. ``runs``: how many before and after. ``p_value``: of this series alone at this place. The frame is
-    an ``environment``'s fingerprint or the ``baseline`` of paired runs; counts have neither.
+    an ``environment``'s fingerprint or the ``baseline`` of paired runs; counts have neither. ``tier``: what it shows by
+    itself; None where it only agrees with others.
     """
 
     backend: str
@@ -53,6 +54,7 @@ class Shown(Struct):
     p_value: float
     runs: tuple[int, int]
     better: bool
+    tier: Tier | None
 
 
 class Difference(Struct):
@@ -66,10 +68,10 @@ class Difference(Struct):
 class Change(Struct):
     """One real change. It happened after the commit of run ``before`` and at latest at that of run ``after``.
 
-    ``backends``: one, or all of an environment. ``shown``: the series that show it, the surest first; the first is what
-    the change is called by. ``confidence``: 1 less the probability that 100 runs in one environment without any change
-    show as much anywhere. ``commits``: those in between that reach the backend. ``accepted``: an event says that this
-    is known and wanted.
+    ``backends``: one, or all of an environment. ``shown``: the series that show it; the first is what the change is
+    called by: one that is worth reporting, by the order of metrics in bench.toml, over all levels, as a ratio.
+    ``confidence``: 1 less the probability that 100 runs in one environment without any change show as much anywhere.
+    ``commits``: those in between that reach the backend. ``accepted``: an event says that this is known and wanted.
     """
 
     id: str
@@ -88,8 +90,8 @@ class Change(Struct):
 
     @property
     def worse(self) -> bool:
-        """Whether the series that shows it most surely became worse."""
-        return not self.shown[0].better
+        """Whether anything that is worth reporting became worse."""
+        return any(one.tier is Tier.WORTH_REPORTING and not one.better for one in self.shown)
 
     @property
     def alert(self) -> bool:

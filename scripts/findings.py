@@ -17,6 +17,8 @@ import math
 from collections.abc import Collection, Sequence
 from itertools import takewhile
 
+import msgspec
+
 from scripts.changepoints import SHORTEST
 from scripts.changes import SCHEMA_VERSION, Cause, Change, Changes, Shown, Tier
 from scripts.evidence import AGREES, Evidence, Seed, p_value
@@ -100,19 +102,19 @@ def _change(
     """The record of a cluster."""
     seeded = {seed.series for seed in cluster.seeds}
     shown = {n: one for n in _asked(evidence, cluster, clusters) if (one := _shown(evidence, n, cluster)) is not None}
-    order = sorted(shown, key=lambda n: (n not in seeded, evidence.series[n].counted, shown[n].p_value))
+    shown = {n: _ranked(one, terms) if n in seeded else one for n, one in shown.items()}
+    order = sorted(shown, key=lambda n: _order(shown[n], list(terms.worth_reporting)))
     backends = tuple(dict.fromkeys(shown[n].backend for n in order))
     before, after = _edges(evidence, cluster, order)
     between = evidence.line[cluster.low + 1 : cluster.high + 1]
     everybody = isinstance(cluster.owner, Frame)
     commits = () if everybody else tuple(revision for revision in between if backends[0] in revision.reaches)
     noted = _concerning(events, between, shown.values())
-    large = any(_large(shown[n], terms) for n in seeded if n in shown)
     return Change(
         id=f"{'environment' if everybody else backends[0]}-{after.commit[:12]}",
         backends=backends,
         cause=Cause.ENVIRONMENT if everybody else Cause.CODE if commits else Cause.UNEXPLAINED,
-        tier=Tier.WORTH_REPORTING if large else Tier.DETECTED,
+        tier=shown[order[0]].tier or Tier.DETECTED,
         confidence=1 - min(seed.p for seed in cluster.seeds),
         before=before,
         after=after,
@@ -160,10 +162,18 @@ def _concerning(events: Sequence[Event], between: Sequence[Revision], shown: Col
     )
 
 
-def _large(shown: Shown, terms: Detection) -> bool:
-    """Whether a change is worth reporting; a count's always is."""
+def _ranked(shown: Shown, terms: Detection) -> Shown:
+    """With its tier; a count's change is always worth reporting."""
     gate = terms.worth_reporting.get(shown.metric)
-    return gate is None or shown.ratio is None or abs(math.log(shown.ratio)) >= math.log1p(gate)
+    large = gate is None or shown.ratio is None or abs(math.log(shown.ratio)) >= math.log1p(gate)
+    return msgspec.structs.replace(shown, tier=Tier.WORTH_REPORTING if large else Tier.DETECTED)
+
+
+def _order(shown: Shown, metrics: Sequence[str]) -> tuple[int, int, int, bool, float]:
+    """What a change is called by comes first. It is not the smallest p-value, whose effect is the luckiest."""
+    tier = (Tier.WORTH_REPORTING, Tier.DETECTED, None).index(shown.tier)
+    metric = metrics.index(shown.metric) if shown.metric in metrics else len(metrics)
+    return tier, metric, -len(shown.levels), not shown.baseline, shown.p_value
 
 
 def _shown(evidence: Evidence, number: int, cluster: _Cluster) -> Shown | None:
@@ -230,4 +240,5 @@ def _record(
         p_value=p,
         runs=runs,
         better=(after > before) == higher,
+        tier=None,
     )
