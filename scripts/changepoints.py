@@ -1,7 +1,7 @@
 """Steps in one series: where they are, and how large. Pure numbers, no I/O.
 
 What a step has to stand out from is the noise of load tests: it is multiplicative (so positive values are compared as
-logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts. The search has three parts:
+logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts. The search has four parts:
 
 1. *Clean*: a point further than `CLIP` standard deviations from its running median is moved to that distance
    (Hampel's filter), which leaves steps alone and makes sums robust.
@@ -24,19 +24,40 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 SHORTEST = 4
-"""Points of the shortest regime; what lasts one or two points is a bad run, not a regime."""
+"""Points of the shortest regime; what lasts fewer is a bad run, not a regime."""
 
 CLIP = 2.0
+"""Standard deviations from the running median at which a value is clipped."""
+
 PROPOSED = 3.0
+"""A place is looked at when the standardised difference of two ranges around it is above this."""
+
 SIGNIFICANT = 10.0
-SCARCE = 3.0
-CORRELATED = 12.0
-BORROWED = 30.0
+"""Evidence (twice the log-likelihood ratio) that a step between two halves of a series needs."""
+
+SCARCE = 3.5
+"""Evidence needed besides for each e-fold by which a regime is shorter than that: there are as many more places for it
+(the scale penalty of Duembgen and Spokoiny, Annals of Statistics 29(1), 2001)."""
+
+CORRELATED = 8.0
+"""Evidence needed besides for each unit of autocorrelation, as its estimate is uncertain."""
+
 MOST_CORRELATED = 0.95
+
+BORROWED = 100
+"""So many points' worth of the whole series' noise are added to the noise around one step."""
+
 DEGREE = 5
-CURVED = 8.0
-COEFFICIENT = 3.0
-MOST_STEPS = 12
+"""Of the polynomial that stands for a slow drift."""
+
+COEFFICIENT = 5.5
+"""Evidence that each coefficient of the polynomial needs."""
+
+MOST_STEPS = 200
+"""Above this, what the fit with a curve costs is not worth it."""
+
+ROUNDING = 1e-9
+"""A variance, in units of the noise, below which differences are rounding errors."""
 
 
 def change_points(values: Sequence[float | None] | Floats) -> list[int]:
@@ -73,7 +94,7 @@ def noise_scale(values: Floats) -> float:
     differences = np.sort(np.abs(np.diff(values)))
     median = float(np.median(differences))
     trimmed = float(np.mean(differences[: max(1, int(0.9 * differences.size))]))
-    floor = 1e-9 * max(float(np.abs(values).max()), 1e-9)
+    floor = ROUNDING * max(float(np.abs(values).max()), ROUNDING)
     return max((median or trimmed) / (0.6745 * math.sqrt(2)), floor)
 
 
@@ -123,7 +144,7 @@ def _layers(total: Floats) -> list[tuple[Ints, Ints, Ints, Floats]]:
 
 
 class Sums:
-    """Cumulative sums of a series ``y``: over any range, what a level, a line and AR(1) noise need."""
+    """Cumulative sums of a series ``y``: over any range, what a level with AR(1) noise needs."""
 
     def __init__(self, values: Floats) -> None:
         def cumulative(terms: Floats) -> Floats:
@@ -135,8 +156,8 @@ class Sums:
         self.square = cumulative(values * values)
         self.lagged = cumulative(values[:-1] * values[1:])
 
-    def spread(self, start: Ints, stop: Ints) -> tuple[Floats, Floats, Floats]:
-        """Mean, and sums of squares and of lag-1 products of the residuals around it, for each range."""
+    def spread(self, start: Ints, stop: Ints) -> tuple[Floats, Floats]:
+        """Sums of squares and of lag-1 products of the residuals around the mean, for each range."""
         count = stop - start
         total = self.level[stop] - self.level[start]
         mean = total / count
@@ -144,7 +165,7 @@ class Sums:
         products = self.lagged[stop - 1] - self.lagged[start]
         ends = self.values[start] + self.values[stop - 1]
         lagged = products - mean * (2 * total - ends) + (count - 1) * mean**2
-        return mean, np.maximum(squares, 0.0), lagged
+        return np.maximum(squares, 0.0), lagged
 
 
 def prune(sums: Sums, cuts: Ints) -> Ints:
@@ -159,74 +180,34 @@ def prune(sums: Sums, cuts: Ints) -> Ints:
 
 
 def margin(sums: Sums, cuts: Ints) -> Floats:
-    """By how much the evidence for each cut, given its neighbours, is above what is needed; below 0 it falls."""
+    """By how much the evidence for each cut, given its neighbours, is above what is needed; below 0 it falls.
+
+    The evidence is twice the log-likelihood ratio of two levels against one, both with Gaussian AR(1) noise fitted to
+    the residuals of the regimes on either side, to which `BORROWED` points of the whole series' residuals are added.
+    """
     edges = np.concatenate(([0], cuts, [sums.size]))
     start, stop = edges[:-2], edges[2:]
-    _, squares, lagged = sums.spread(edges[:-1], edges[1:])
-    prior = np.array([squares.sum(), lagged.sum()]) / sums.size
-    evidence, phi = _evidence(sums, start, cuts, stop, prior)
-    scarce = SCARCE * np.log(sums.size / (2 * np.minimum(cuts - start, stop - cuts))) + CORRELATED * phi
-    return evidence - SIGNIFICANT - scarce
-
-
-def _evidence(sums: Sums, start: Ints, cut: Ints, stop: Ints, prior: Floats) -> tuple[Floats, Floats]:
-    """Twice the log-likelihood ratio of a step at ``cut`` within ``[start, stop)`` against one level, both with AR(1)
-    noise."""
-    both = stop - start
-    _, squares, lagged = sums.spread(start, cut)
-    _, more, further = sums.spread(cut, stop)
-    _, squares0, lagged0 = sums.spread(start, stop)
-    borrowed = np.minimum(BORROWED, np.maximum(sums.size - both, 0))
-    count = both + borrowed
-    squares1 = np.maximum(squares + more + borrowed * prior[0], 1e-9 * count)
-    lagged1 = lagged + further + borrowed * prior[1]
-    squares0, lagged0 = squares0 + borrowed * prior[0], lagged0 + borrowed * prior[1]
-    squares0 = np.maximum(squares0, squares1)
-    phi0 = np.clip(lagged0 / squares0, 0.0, MOST_CORRELATED)
+    squares, lagged = sums.spread(edges[:-1], edges[1:])
+    borrowed = np.minimum(BORROWED, sums.size - (stop - start))
+    count = stop - start + borrowed
+    floor = ROUNDING * count
+    elsewhere = borrowed / sums.size
+    more, further = elsewhere * squares.sum(), elsewhere * lagged.sum()
+    squares2 = np.maximum(squares[:-1] + squares[1:] + more, floor)
+    lagged2 = lagged[:-1] + lagged[1:] + further
+    squares1, lagged1 = sums.spread(start, stop)
+    squares1, lagged1 = np.maximum(squares1 + more, floor), lagged1 + further
     phi1 = np.clip(lagged1 / squares1, 0.0, MOST_CORRELATED)
-    return np.asarray(count * np.log(squares0 * (1 - phi0**2) / (squares1 * (1 - phi1**2)))), phi1
+    phi2 = np.clip(lagged2 / squares2, 0.0, MOST_CORRELATED)
+    evidence = count * np.log(squares1 * (1 - phi1**2) / (squares2 * (1 - phi2**2)))
+    return np.asarray(evidence - needed(edges, phi2))
 
 
-def steps_or_drift(values: Floats, cuts: Ints) -> Ints:
-    """The cuts that are needed beside the slow curve that explains the series best, which may be none."""
-    if not 0 < cuts.size <= MOST_STEPS:
-        return cuts
-    time = np.linspace(-1.0, 1.0, values.size)
-    best, kept = -np.inf, cuts
-    for degree in range(DEGREE + 1):
-        basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(time, degree))
-        left = cuts
-        while True:
-            score, margins = _fit(values, basis, left)
-            if not left.size or margins.min() > 0:
-                break
-            left = np.delete(left, int(np.argmin(margins)))
-        if degree:
-            score -= CURVED + degree * COEFFICIENT
-        if score > best:
-            best, kept = score, left
-    return kept
-
-
-def _fit(values: Floats, basis: Floats, cuts: Ints) -> tuple[float, Floats]:
-    """The penalised likelihood of curve and steps together, and the evidence for each step given the rest."""
-    size = values.size
-    edges = np.concatenate(([0], cuts, [size]))
-    shorter = np.minimum(np.diff(edges)[:-1], np.diff(edges)[1:])
-    needed = SIGNIFICANT + SCARCE * np.log(size / (2 * shorter))
-    inside = np.cumsum(basis[::-1], axis=0)[::-1][cuts]
-    weights = basis.T @ values
-    gram = size - np.maximum(cuts[:, None], cuts[None, :]) - inside @ inside.T
-    inverse = np.linalg.inv(gram + 1e-9 * size * np.eye(cuts.size))
-    height = inverse @ (np.cumsum(values[::-1])[::-1][cuts] - inside @ weights)
-    levels = np.repeat(np.concatenate(([0.0], np.cumsum(height))), np.diff(edges))
-    rest = values - levels
-    rest = rest - basis @ (basis.T @ rest)
-    squares = max(float(rest @ rest), 1e-9 * size)
-    phi = float(np.clip(rest[1:] @ rest[:-1] / squares, 0.0, MOST_CORRELATED))
-    score = -size * np.log(squares * (1 - phi**2)) - needed.sum()
-    wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    return float(score), wald - needed - CORRELATED * phi
+def needed(edges: Ints, phi: Floats | float) -> Floats:
+    """The evidence that each cut needs; ``edges``: 0, the cuts and the size; ``phi``: the autocorrelation there."""
+    lengths = np.diff(edges)
+    shorter = np.minimum(lengths[:-1], lengths[1:])
+    return np.asarray(SIGNIFICANT + SCARCE * np.log(edges[-1] / (2 * shorter)) + CORRELATED * phi)
 
 
 def relocate(values: Floats, cuts: Ints) -> Ints:
@@ -240,3 +221,49 @@ def relocate(values: Floats, cuts: Ints) -> Ints:
         heights = np.abs(left) / np.sqrt((places - start) * (stop - places))
         moved[number] = int(places[np.argmax(heights)])
     return np.array(moved[1:-1], dtype=np.int64)
+
+
+def steps_or_drift(values: Floats, cuts: Ints) -> Ints:
+    """The cuts that are needed beside the slow curve that explains the series best, which may be none.
+
+    Beside each curve (a polynomial of degree 1 to `DEGREE`), the weaker half of the cuts that are not needed is left
+    out until all are needed. Without a curve, all stay.
+    """
+    if not 0 < cuts.size <= MOST_STEPS:
+        return cuts
+    time = np.linspace(-1.0, 1.0, values.size)
+    curves, _ = np.linalg.qr(
+        np.polynomial.legendre.legvander(time, DEGREE)
+    )  # its first columns are curves of less degree
+    best, kept = _fit(values, curves[:, :1], cuts)[0], cuts
+    for degree in range(1, DEGREE + 1):
+        left = cuts
+        score, margins = _fit(values, curves[:, : degree + 1], left)
+        while failing := int(np.count_nonzero(margins <= 0)):
+            left = np.sort(left[np.argsort(margins)[(failing + 1) // 2 :]])
+            score, margins = _fit(values, curves[:, : degree + 1], left)
+        if score - degree * COEFFICIENT > best:
+            best, kept = score - degree * COEFFICIENT, left
+    return kept
+
+
+def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
+    """Least squares of curve and steps together: their penalised log-likelihood (doubled, up to a constant), and the
+    margin of each step, by Wald's statistic with the variance of AR(1) noise.
+
+    ``curve``: orthonormal columns, the first of them constant. A step's column is 0 before its cut and 1 from there on,
+    so that its products with anything are sums from the cut to the end.
+    """
+    size = values.size
+    edges = np.concatenate(([0], cuts, [size]))
+    shared = np.cumsum(curve[::-1], axis=0)[::-1][cuts]
+    gram = size - np.maximum(cuts[:, None], cuts[None, :]) - shared @ shared.T
+    inverse = np.linalg.inv(gram + ROUNDING * size * np.eye(cuts.size))
+    height = inverse @ (np.cumsum(values[::-1])[::-1][cuts] - shared @ (curve.T @ values))
+    rest = values - np.repeat(np.concatenate(([0.0], np.cumsum(height))), np.diff(edges))
+    rest = rest - curve @ (curve.T @ rest)
+    squares = max(float(rest @ rest), ROUNDING * size)
+    phi = min(max(float(rest[1:] @ rest[:-1]) / squares, 0.0), MOST_CORRELATED)
+    score = -size * math.log(squares * (1 - phi**2)) - float(needed(edges, 0.0).sum())
+    wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
+    return score, np.asarray(wald - needed(edges, phi))

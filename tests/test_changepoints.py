@@ -51,6 +51,7 @@ def test_a_slow_drift_is_no_step_and_hides_none() -> None:
     rng = np.random.default_rng(4)
     drift = np.linspace(1, 1.3, 200)
     assert change_points(np.array(noisy(rng, (200, 100))) * drift) == []
+    assert change_points(np.linspace(1, 2, 500) * noisy(rng, (500, 100), spread=0.001)) == []
     assert change_points(np.array(noisy(rng, (90, 100), (110, 120))) * drift) == pytest.approx([90], abs=1)
 
 
