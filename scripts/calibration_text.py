@@ -128,6 +128,10 @@ def _percent(value: float, digits: int = 2) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.{digits}f}%"
 
 
+def _probability(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
 def _share(count: int, total: int) -> str:
     low, high = interval(count, total)
     return f"{count} of {total} ({100 * low:.1f} to {100 * high:.1f}%)"
@@ -165,7 +169,7 @@ def _noise_table(noise: Iterable[Noise]) -> list[str]:
     ]
     return lines + [
         f"| {n.backend} | {METRICS[n.metric].label} | {n.sessions} | {n.rounds} | {_percent(n.round_sd)} | "
-        f"{_percent(n.pair_sd)} | {_percent(n.process_sd)} | {n.session_p:.2f} | {100 * n.position:+.2f}% ± "
+        f"{_percent(n.pair_sd)} | {_percent(n.process_sd)} | {_probability(n.session_p)} | {100 * n.position:+.2f}% ± "
         f"{_percent(n.position_error)} |"
         for n in noise
     ]

@@ -16,7 +16,7 @@ UNITS: dict[Kind, str] = {
     "none": "the same code twice",
     "cpu": "share of a request's CPU time spent once more, in a busy loop",
     "quota": "share of the candidate's CPU quota taken away",
-    "statement": "SELECT 1 statements more in each request",
+    "statement": "SELECTs of one row more in each request",
     "sleep": "milliseconds slept more in each request",
     "memory": "MiB more allocated",
 }
@@ -39,12 +39,12 @@ def post_worker_init(worker):
                 await sync_to_async(one_statement)()
         else:
             for _ in range({statement}):
-                await Tortoise.get_connection("default").execute_query("SELECT 1")
+                await Tortoise.get_connection("default").execute_query("SELECT stock FROM products WHERE id = 1")
 
     def one_statement():
         from django.db import connection
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("SELECT stock FROM products WHERE id = 1")
 
     def spin():
         end = time.thread_time() + {cpu} / 1000
