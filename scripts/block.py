@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from scripts import k6
@@ -51,15 +52,16 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
             _reset(stack, instance)
         missing = [tuple(instance.cage.missing()) if stack.limited else () for instance in instances]
         cages = [instance.cage for instance in instances]
-        server = stack.database_cage.pids() if names else []
-        meter = Meter(cages, stack.database_cage, stack.cpu_s, names, lambda: stack.database.thread_cpu_s(server))
+        server = stack.database_cage.pids()
+        threads_s = partial(stack.database.thread_cpu_s, server) if names else dict
+        meter = Meter(cages, stack.database_cage, stack.cpu_s, names, threads_s)
         try:
             load(stack, config, instances, place.level, place.settle_s + place.window_s, raw)
         except BaseException:
+            meter.cancel()
             raw.unlink(missing_ok=True)
             raise
-        finally:
-            resources = meter.stop()
+        resources = meter.stop()
     results = k6.read(raw, place.settle_s, place.window_s, [instance.target.arm for instance in instances])
     environment = stack.environment
     others = parse_cpu_list(environment.database_cpus) | parse_cpu_list(environment.generator_cpus)

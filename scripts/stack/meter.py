@@ -128,11 +128,15 @@ class Meter:
             if self._done.wait(SAMPLE_S):
                 return
 
+    def cancel(self) -> None:
+        """Read no more."""
+        self._done.set()
+        self._sampler.join()
+
     def stop(self) -> Callable[[int, int], Resources]:
         """Read the counters now; the answer makes the resources of a backend, by its index, from its requests."""
         last = self._read()
-        self._done.set()
-        self._sampler.join()
+        self.cancel()
         first = self._first
         wall_s = last.time_s - first.time_s
         peaks_mb = [
