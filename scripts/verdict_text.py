@@ -49,17 +49,23 @@ def headline(verdict: Verdict) -> str:
 
 
 def render_terminal(verdict: Verdict) -> RenderableType:
-    """The verdict with one table of what changed and one of the rest."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in HEADS:
-        table.add_column(head, justify="left" if head in HEADS[:2] else "right")
-    for backend in verdict.backends:
-        for finding in backend.findings:
-            row = _row(backend, finding)
-            table.add_row(*(Text(cell, style=STYLES[finding.outcome] if cell == row[3] else "") for cell in row))
+    """A table for each backend, narrow enough for 80 columns, and the verdict below."""
     notes = [Text(plain(line), style="yellow") for line in notes_on(verdict)]
-    parts = [table] if table.rows else []
-    return Group(*parts, *notes, Text(plain(headline(verdict)), style=STYLES[verdict.outcome]))
+    tables = [_terminal_table(backend) for backend in verdict.backends if backend.findings]
+    return Group(*tables, *notes, Text(plain(headline(verdict)), style=STYLES[verdict.outcome]))
+
+
+def _terminal_table(backend: BackendVerdict) -> Table:
+    title = f"{plain(backend.label)}, {prose.count(backend.rounds, 'round')}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("metric")
+    for head in ("users", "verdict", "effect, 95% interval", "sees"):
+        table.add_column(head, justify="right")
+    for finding in backend.findings:
+        _, metric, users, outcome, effect, interval, seen, _ = _row(backend, finding)
+        shown = effect if finding.ratio is None else f"{effect} ({interval.replace('%', '')})"
+        table.add_row(metric, users, Text(outcome, style=STYLES[finding.outcome]), shown, seen)
+    return table
 
 
 def render_comment(verdict: Verdict) -> str:
@@ -115,7 +121,7 @@ def _table(rows: Iterable[tuple[BackendVerdict, Finding]]) -> list[str]:
 
 
 def _folded(title: str, lines: Sequence[str]) -> list[str]:
-    return ["", "<details>", f"<summary>{title}</summary>", "", *lines, CLOSE.strip()]
+    return ["", "<details>", f"<summary>{title}</summary>", "", *lines, "", CLOSE.strip()]
 
 
 def _conditions(verdict: Verdict) -> list[str]:
