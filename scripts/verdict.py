@@ -325,7 +325,7 @@ def _overall(
     """A change anywhere is a change; without one, the metrics that decide say how sure "no change" is."""
     changes = [f.outcome for f in findings if f.outcome in (Outcome.REGRESSION, Outcome.IMPROVEMENT)]
     deciding = [f.outcome for f in findings if f.level is None and comparison.metrics[f.metric].decides]
-    outcome = worst([*changes, *deciding])
+    outcome = worst(changes or deciding)
     if outcome is not Outcome.INVALID:
         return outcome, ""
     reasons = dict.fromkeys(violation.detail for block in blocks for violation in block.violations)

@@ -64,6 +64,19 @@ def test_a_difference_too_small_to_matter_is_not_said_however_sure_it_is() -> No
     )
 
 
+def test_a_change_is_said_even_where_another_metric_is_not_clear() -> None:
+    run = make_paired_run(slower=-0.03, noise=0.002)
+    noisy = make_paired_run(2, noise=0.05)
+    rates = {(b.index, b.arm): b.load.throughput_rps for b in noisy.blocks}
+    blocks = [
+        msgspec.structs.replace(b, load=msgspec.structs.replace(b.load, throughput_rps=rates[b.index, b.arm]))
+        for b in run.blocks
+    ]
+    verdict = said(msgspec.structs.replace(run, blocks=tuple(blocks)))
+    assert finding(verdict, "throughput_rps").outcome is Outcome.INCONCLUSIVE
+    assert verdict.outcome is Outcome.IMPROVEMENT
+
+
 def test_nothing_is_said_before_the_first_look() -> None:
     assert looks(make_paired_run().profile, TERMS) == (6, 8, 10, 12)
     assert said(make_paired_run(slower=0.2, rounds=5)).outcome is Outcome.INCONCLUSIVE
