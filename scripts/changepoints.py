@@ -32,14 +32,14 @@ CLIP = 2.0
 PROPOSED = 3.0
 """A place is looked at when the standardised difference of two ranges around it is above this."""
 
-SIGNIFICANT = 10.0
+SIGNIFICANT = 10.5
 """Evidence (twice the log-likelihood ratio) that a step between two halves of a series needs."""
 
 SCARCE = 3.5
 """Evidence needed besides for each e-fold by which a regime is shorter than that: there are as many more places for it
 (the scale penalty of Duembgen and Spokoiny, Annals of Statistics 29(1), 2001)."""
 
-CORRELATED = 8.0
+CORRELATED = 10.0
 """Evidence needed besides for each unit of autocorrelation, as its estimate is uncertain."""
 
 MOST_CORRELATED = 0.95
@@ -50,8 +50,11 @@ BORROWED = 100
 DEGREE = 5
 """Of the polynomial that stands for a slow drift."""
 
-COEFFICIENT = 5.5
-"""Evidence that each coefficient of the polynomial needs."""
+COEFFICIENT = 4.0
+"""Evidence that each coefficient of the polynomial needs when steps and drift are compared."""
+
+PARAMETERS = 2.5
+"""A step counts as so many coefficients: its height, and its place, which is freer than a coefficient."""
 
 MOST_STEPS = 200
 """Above this, what the fit with a curve costs is not worth it."""
@@ -264,6 +267,6 @@ def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
     rest = rest - curve @ (curve.T @ rest)
     squares = max(float(rest @ rest), ROUNDING * size)
     phi = min(max(float(rest[1:] @ rest[:-1]) / squares, 0.0), MOST_CORRELATED)
-    score = -size * math.log(squares * (1 - phi**2)) - float(needed(edges, 0.0).sum())
+    score = -size * math.log(squares * (1 - phi**2)) - PARAMETERS * cuts.size * COEFFICIENT
     wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
     return score, np.asarray(wald - needed(edges, phi))
