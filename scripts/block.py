@@ -52,8 +52,7 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
             _reset(stack, instance)
         missing = [tuple(instance.cage.missing()) if stack.limited else () for instance in instances]
         cages = [instance.cage for instance in instances]
-        server = stack.database_cage.pids()
-        threads_s = partial(stack.database.thread_cpu_s, server) if names else dict
+        threads_s = partial(stack.database.thread_cpu_s, stack.database_cage.pids()) if names else dict
         meter = Meter(cages, stack.database_cage, stack.cpu_s, names, threads_s)
         try:
             load(stack, config, instances, place.level, place.settle_s + place.window_s, raw)

@@ -20,8 +20,8 @@ from scripts.stack import Instance
 RESTART_S = 1.5
 """About how long one arm takes to start; only for the time that is shown as left."""
 
-Undecided = Callable[[Sequence[Block]], Collection[str]]
-"""The backends that need another round, from all blocks so far."""
+Undecided = Callable[[], Collection[str]]
+"""The backends that need another round, by what has been measured so far."""
 
 
 class Pair(Struct):
@@ -77,7 +77,7 @@ class PairedSession:
         for arms in self._arms.values():
             self._recorder.warm_up(arms["candidate"], profile.levels[0])
         for number in range(1, profile.rounds + 1):
-            backends = self._undecided(self._recorder.blocks) if number > 1 else list(self._arms)
+            backends = self._undecided() if number > 1 else list(self._arms)
             if not backends:
                 return
             order = [name for name in self._arms if name in backends]

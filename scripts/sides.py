@@ -13,7 +13,7 @@ from rich.console import Console
 
 from scripts import checkout, config, noise
 from scripts.contract import check_parity, summarise
-from scripts.model import Arm, Block, Commit, Config, PipelineError, Profile, Run, Struct
+from scripts.model import Arm, Commit, Config, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
 from scripts.progress import PairedProgress
 from scripts.recorder import INTERRUPTED, Recorder
@@ -127,7 +127,7 @@ def measure_targets(
         progress = PairedProgress(job.console, profile, {b.name: b.label for b in settings.backends})
         recorder = Recorder(stack, settings, profile, commits, job.run_id, job.seed, directory, progress, parity, began)
 
-        def next_round(_: Sequence[Block]) -> list[str]:
+        def next_round() -> list[str]:
             return undecided(recorder.snapshot(), settings.compare, priors)
 
         with progress.shown():
