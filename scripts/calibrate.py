@@ -31,7 +31,8 @@ memory:MIB
 examples:
   nox -s calibrate                                  go on with the campaign, until it is complete or Ctrl-C
   nox -s calibrate -- --minutes 30                  no session is begun after 30 minutes
-  nox -s calibrate -- --cases none=4 --layout alternating --backends fastapi
+  nox -s calibrate -- --cases none=3 --layout alternating --backends fastapi
+  nox -s calibrate -- --cases none=3 --levels 20 --rounds 6 --backends fastapi
   nox -s calibrate -- --report                      tables and figures from what is stored: docs/calibration.md
 """
 
@@ -43,11 +44,16 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     console = Console()
     layout: Layout = args.layout or settings.compare.layout
-    store = args.store / f"{args.stack}-{layout}"
+    store = args.store / _folder(args, layout)
     if args.report:
-        return _report(settings, store, console)
+        return _report(settings, args.store, store, console)
     profile = options.profile(args, settings)
-    settings = msgspec.structs.replace(settings, compare=msgspec.structs.replace(settings.compare, layout=layout))
+    workload = settings.workload
+    if args.transactions is not None:
+        transactions = options.at_least_one(args.transactions, "--transactions")
+        workload = msgspec.structs.replace(workload, transactions=transactions)
+    compare = msgspec.structs.replace(settings.compare, layout=layout)
+    settings = msgspec.structs.replace(settings, compare=compare, workload=workload)
     cases = _cases(args.cases, [backend.name for backend in settings.backends])
     _campaign(args, settings, profile, cases, store, console)
     console.print(f"sessions are under {store}; --report makes {DOCUMENT.name} of them", highlight=False)
@@ -80,8 +86,9 @@ def _campaign(
             cpu_ms = calibration.cpu_ms_per_request(sessions, case.backend)
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
         session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=whole(run))
-        console.print(f"        {calibration_text.one_line(session, settings.compare)}", highlight=False, markup=False)
         calibration.write_session(session, store)
+        line = calibration_text.one_line(session, settings.compare, noise.read_priors(run.environment.stack))
+        console.print(f"        {line}", highlight=False, markup=False)
 
 
 def _session(
@@ -105,13 +112,22 @@ def _session(
     return measure_targets(job, targets, (commit, commit), folder, lambda _: None)
 
 
-def _report(settings: Config, store: Path, console: Console) -> int:
-    """Fit the priors, and write docs/calibration.md with its figures."""
+def _folder(args: argparse.Namespace, layout: Layout) -> str:
+    """Where sessions of one setting are: ``native-duet``, and what differs from bench.toml."""
+    parts = [args.stack, layout]
+    parts += [f"{args.levels.replace(',', '-')}-users"] if args.levels else []
+    parts += [f"{args.transactions}-transactions"] if args.transactions else []
+    return "-".join(parts)
+
+
+def _report(settings: Config, folder: Path, store: Path, console: Console) -> int:
+    """Fit the priors, and write docs/calibration.md with its figures. Other settings only serve as a comparison."""
     sessions = calibration.read_sessions(store) if store.exists() else []
     if not sessions:
         raise PipelineError(f"{store}: no session is stored there", "measure some: nox -s calibrate")
     noise.write_priors(sessions[0].run.environment.stack, calibration.fit_priors(sessions, settings.compare))
-    for path, data in calibration_text.render(sessions, settings.compare, DOCUMENT).items():
+    others = [one for path in sorted(folder.iterdir()) if path != store for one in calibration.read_sessions(path)]
+    for path, data in calibration_text.render(sessions, others, settings.compare, DOCUMENT).items():
         replace(path, data)
         console.print(f"wrote {path}", highlight=False)
     return 0
@@ -141,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", default=CASES, metavar="CASES", help=f"what and how often (default: {CASES})")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
     parser.add_argument("--layout", choices=("duet", "alternating"), help="(default: bench.toml [compare])")
+    parser.add_argument(
+        "--transactions", type=int, metavar="N", help="of a request, to find the size of work that is most certain"
+    )
     parser.add_argument("--store", type=Path, default=STORE, metavar="FOLDER", help="(default: history/calibration)")
     parser.add_argument("--report", action="store_true", help="measure nothing; write the report of what is stored")
     parser.add_argument("--profile", default="pr", help="how much a session measures at most (default: pr)")

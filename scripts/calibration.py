@@ -46,7 +46,7 @@ class Effect(Struct):
 
     ``found``: sessions that say a change in the right direction; ``wrong``: in the other one, or, with nothing planted,
     any. ``covered`` of ``intervals`` 95% intervals of the metrics whose true effect is known contain it.
-    ``minutes``: mean wall time of a session, without bringing the stack up.
+    ``minutes``: mean wall time of a session, from bringing the stack up to its last block.
     """
 
     backend: str
@@ -202,18 +202,16 @@ def measure_noise(sessions: Iterable[CalibrationSession], comparison: Comparison
 
 
 def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) -> Noise:
-    effects = [np.array(values) for s in sessions if len(values := round_effects(s, metric)) >= 2]
+    effects = [values for s in sessions if len(values := round_effects(s, metric)) >= 2]
     rounds = sum(len(values) for values in effects)
-    degrees = rounds - len(effects)
-    round_variance = sum(float(np.sum((v - v.mean()) ** 2)) for v in effects) / max(degrees, 1)
+    round_variance = pooled_variance(effects)
     pairs = [
-        np.array(values)
+        values
         for session in sessions
         for by_level in log_ratios(session.run.blocks, METRICS[metric], backend).values()
         for values in by_level.values()
     ]
-    inner = sum(len(values) - 1 for values in pairs)
-    pair_variance = sum(float(np.sum((v - v.mean()) ** 2)) for v in pairs) / inner if inner else math.nan
+    pair_variance = pooled_variance(pairs)
     in_a_round = sum(len(values) for values in pairs) / max(rounds, 1)
     process = 0.0 if math.isnan(pair_variance) else max(0.0, round_variance - pair_variance / in_a_round)
     signed = [sign * value for session in sessions for sign, value in _by_position(session, metric)]
@@ -223,12 +221,19 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
         sessions=len(effects),
         rounds=rounds,
         round_sd=math.sqrt(round_variance),
-        pair_sd=math.sqrt(pair_variance) if inner else math.nan,
+        pair_sd=math.sqrt(pair_variance),
         process_sd=math.sqrt(process),
         session_p=float(distributions.f_oneway(*effects).pvalue) if len(effects) > 1 else math.nan,
         position=float(np.mean(signed)) if signed else 0.0,
         position_error=float(np.std(signed, ddof=1) / math.sqrt(len(signed))) if len(signed) > 1 else math.nan,
     )
+
+
+def pooled_variance(groups: Iterable[Sequence[float]]) -> float:
+    """The variance within groups, over all of them (within-group mean square); NaN where no group has two values."""
+    arrays = [np.asarray(group, dtype=np.float64) for group in groups]
+    degrees = sum(array.size - 1 for array in arrays)
+    return sum(float(np.sum((array - array.mean()) ** 2)) for array in arrays) / degrees if degrees else math.nan
 
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:

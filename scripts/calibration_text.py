@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,22 @@ from scripts.calibration import (
     round_effects,
     summarize_effects,
 )
-from scripts.model import METRICS, Comparison
+from scripts.certainty import SESSION_S, Certainty, Setting, compare_settings, setting_of
+from scripts.model import METRICS, Block, Comparison, Run
 from scripts.stats import Prior
 from scripts.verdict import judge_backend, looks
 
 SIMULATED = 4000
 POWER_SIZES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
 MODELLED = ("throughput_rps", "cpu_ms_per_request")
+WANTED = {"django_asgi": {0.03: 0.99, 0.02: 0.80}}
+WANTED_ELSEWHERE = {0.02: 0.99, 0.01: 0.80}
+"""Which share of sessions should find a slow-down of which size."""
 
 
-def one_line(session: CalibrationSession, comparison: Comparison) -> str:
+def one_line(session: CalibrationSession, comparison: Comparison, priors: Mapping[str, Prior]) -> str:
     """What one session says, for the terminal."""
-    verdict = judge_backend(session.run, session.backend, comparison, {})
+    verdict = judge_backend(session.run, session.backend, comparison, priors)
     parts = [
         f"{METRICS[f.metric].label} {100 * (f.ratio - 1):+.2f}% ({100 * (f.low - 1):+.2f} to {100 * (f.high - 1):+.2f})"
         for f in verdict.findings
@@ -39,32 +43,34 @@ def one_line(session: CalibrationSession, comparison: Comparison) -> str:
     return f"{verdict.outcome.value} after {verdict.rounds} rounds: {', '.join(parts)}"
 
 
-def render(sessions: Sequence[CalibrationSession], comparison: Comparison, path: Path) -> dict[Path, bytes]:
-    """The document and its figures, by path."""
+def render(
+    sessions: Sequence[CalibrationSession], others: Sequence[CalibrationSession], comparison: Comparison, path: Path
+) -> dict[Path, bytes]:
+    """The document and its figures, by path. ``others``: sessions that were measured in other settings."""
     effects = summarize_effects(sessions, comparison)
     noise = measure_noise(sessions, comparison)
-    powers = {backend: power(sessions, comparison, backend) for backend in dict.fromkeys(n.backend for n in noise)}
+    backends = list(dict.fromkeys(n.backend for n in noise))
+    powers = {backend: power(sessions, comparison, backend) for backend in backends}
     figure = charts.Figure(
         title="Sessions that say a change, against the true slow-down",
         unit="% of simulated sessions",
         x_title="slow-down of throughput and CPU per request, in thousandths",
         series={
-            backend: {round(1000 * size): 100 * share for size, share in found.items()}
+            backend: {round(1000 * size): 100 * one.changed for size, one in found.items()}
             for backend, found in powers.items()
         },
     )
-    environment = sessions[0].run.environment
-    profile = sessions[0].run.profile
-    layout = sessions[0].run.layout
     lines = [
         "# Calibration: how often a verdict is wrong, and what it can see",
         "",
         "Made by `nox -s calibrate -- --report` from the sessions under `history/calibration/`. "
         "Nothing here is claimed beyond the machine and the stack that it names.",
         "",
-        f"{environment.cpu_model}, {environment.cpu_count} CPUs, {environment.stack} stack, {environment.database} "
-        f"{environment.database_version}, k6 {environment.k6}; layout {layout}, at most {profile.rounds} rounds of "
-        f"{profile.pairs} x {profile.duration_s:g} s at {', '.join(map(str, profile.levels))} users.",
+        _conditions(sessions[0].run),
+        "",
+        "## What was wanted, and what is",
+        "",
+        *_targets_table(sessions, comparison, effects, powers),
         "",
         "## Real sessions",
         "",
@@ -80,11 +86,17 @@ def render(sessions: Sequence[CalibrationSession], comparison: Comparison, path:
         "",
         *_noise_table(noise),
         "",
+        "What the machine did meanwhile, in the same sessions:",
+        "",
+        *_machine_table(sessions),
+        "",
+        *_settings(sessions, others),
         "## Simulated sessions",
         "",
         f"{SIMULATED} sessions each, judged by the same rules with their early ends: rounds drawn from the recorded "
         "A/A rounds (with either sign), and from a normal model with the recorded covariance and a spread of its own "
-        "for each session. A slow-down of x makes throughput lower and CPU per request higher by x.",
+        "for each session. A slow-down of x makes throughput lower and CPU per request higher by x. `cover`: 95% "
+        "intervals, as they are when the session ends, that contain the truth.",
         "",
         *_simulated_table(sessions, comparison, powers),
         "",
@@ -106,17 +118,22 @@ def matrix(sessions: Iterable[CalibrationSession], backend: str) -> simulate.Flo
 
 def power(
     sessions: Sequence[CalibrationSession], comparison: Comparison, backend: str, *, backends: int = 1
-) -> dict[float, float]:
-    """Share of resampled sessions that say a change, by true slow-down (0: false alarms)."""
+) -> dict[float, simulate.Simulated]:
+    """Resampled sessions of one backend out of ``backends``, by true slow-down (0: what they say is a false alarm)."""
     rounds = matrix(sessions, backend)
     priors = _priors(sessions, comparison, backend)
     planned = looks(sessions[0].run.profile, comparison)
     found = {}
     for size in POWER_SIZES:
         drawn = simulate.resample(rounds, SIMULATED, planned[-1], np.random.default_rng(1))
-        shifted = drawn + np.array([math.log1p(-size), math.log1p(size)])
-        found[size] = simulate.say(shifted, MODELLED, comparison, planned, backends, priors).changed
+        truth = _shift(size)
+        found[size] = simulate.say(drawn + truth, MODELLED, comparison, planned, backends, priors, truth)
     return found
+
+
+def _shift(size: float) -> simulate.Floats:
+    """What a slow-down does to the log ratios of `MODELLED`."""
+    return np.array([math.log1p(-size), math.log1p(size)])
 
 
 def _priors(sessions: Iterable[CalibrationSession], comparison: Comparison, backend: str) -> dict[str, Prior]:
@@ -176,25 +193,157 @@ def _noise_table(noise: Iterable[Noise]) -> list[str]:
 
 
 def _simulated_table(
-    sessions: Sequence[CalibrationSession], comparison: Comparison, powers: dict[str, dict[float, float]]
+    sessions: Sequence[CalibrationSession],
+    comparison: Comparison,
+    powers: Mapping[str, Mapping[float, simulate.Simulated]],
 ) -> list[str]:
     sizes = [size for size in POWER_SIZES if size]
     head = " | ".join(f"{100 * size:g}% found" for size in sizes)
     lines = [
-        f"| backend | sessions from | false alarms | {head} |",
-        f"|---|---|---:|{'---:|' * len(sizes)}",
+        f"| backend | sessions from | false alarms | {head} | cover | rounds without / with 1% |",
+        f"|---|---|---:|{'---:|' * len(sizes)}---:|---:|",
     ]
-    planned = looks(sessions[0].run.profile, comparison)
     for backend, found in powers.items():
-        rounds, priors = matrix(sessions, backend), _priors(sessions, comparison, backend)
-        degrees = min((prior.degrees for prior in priors.values()), default=20.0)
-        model = {}
-        for size in POWER_SIZES:
-            drawn = simulate.draw(
-                np.cov(rounds.T), max(degrees, 3.0), SIMULATED, planned[-1], np.random.default_rng(2)
-            ) + np.array([math.log1p(-size), math.log1p(size)])
-            model[size] = simulate.say(drawn, MODELLED, comparison, planned, 1, priors).changed
-        for source, shares in (("recorded rounds", found), ("normal model", model)):
-            cells = " | ".join(_percent(shares[size], 1) for size in sizes)
-            lines.append(f"| {backend} | {source} | {_percent(shares[0.0])} | {cells} |")
+        sources = {
+            "recorded rounds": found,
+            "recorded rounds, one backend of four": power(sessions, comparison, backend, backends=4),
+            "normal model": _modelled(sessions, comparison, backend),
+        }
+        for source, by_size in sources.items():
+            cells = " | ".join(_percent(by_size[size].changed, 1) for size in sizes)
+            cover = sum(one.covered for one in by_size.values()) / len(by_size)
+            lines.append(
+                f"| {backend} | {source} | {_percent(by_size[0.0].changed)} | {cells} | {_percent(cover, 1)} | "
+                f"{by_size[0.0].rounds:.1f} / {by_size[0.01].rounds:.1f} |"
+            )
     return lines
+
+
+def _modelled(
+    sessions: Sequence[CalibrationSession], comparison: Comparison, backend: str
+) -> dict[float, simulate.Simulated]:
+    """As `power`, from normal rounds that are as noisy as the recorded ones, in sessions that differ in their noise."""
+    planned = looks(sessions[0].run.profile, comparison)
+    priors = _priors(sessions, comparison, backend)
+    degrees = max(min((prior.degrees for prior in priors.values()), default=20.0), 3.0)
+    covariance = np.cov(matrix(sessions, backend).T)
+    found = {}
+    for size in POWER_SIZES:
+        truth = _shift(size)
+        drawn = simulate.draw(covariance, degrees, SIMULATED, planned[-1], np.random.default_rng(2)) + truth
+        found[size] = simulate.say(drawn, MODELLED, comparison, planned, 1, priors, truth)
+    return found
+
+
+def _conditions(run: Run) -> str:
+    environment, profile = run.environment, run.profile
+    return (
+        f"{environment.cpu_model}, {environment.cpu_count} CPUs, {environment.stack} stack, {environment.database} "
+        f"{environment.database_version}, k6 {environment.k6}; layout {run.layout}, at most {profile.rounds} rounds of "
+        f"{profile.pairs} x {profile.duration_s:g} s at {', '.join(map(str, profile.levels))} users."
+    )
+
+
+def _targets_table(
+    sessions: Sequence[CalibrationSession],
+    comparison: Comparison,
+    effects: Sequence[Effect],
+    powers: Mapping[str, Mapping[float, simulate.Simulated]],
+) -> list[str]:
+    """Each target beside the real sessions and the resampled ones."""
+    same = [e for e in effects if e.planted.kind == "none"]
+    alarms, total = sum(e.wrong for e in same), sum(e.sessions for e in same)
+    worst = max(found[0.0].changed for found in powers.values())
+    lines = [
+        "| target | real sessions (95% interval) | resampled | |",
+        "|---|---:|---:|---|",
+        f"| at most {_percent(comparison.false_alarms, 0)} of A/A sessions say a change | {_share(alarms, total)} | "
+        f"{_percent(worst)} at most | {_met(worst <= comparison.false_alarms)} |",
+    ]
+    for backend, found in powers.items():
+        for size, share in WANTED.get(backend, WANTED_ELSEWHERE).items():
+            real = [e for e in effects if e.backend == backend and e.planted.kind == "cpu" and e.planted.size == size]
+            seen = _share(real[0].found, real[0].sessions) if real else "-"
+            lines.append(
+                f"| {backend}: {100 * size:g}% slower is found in at least {_percent(share, 0)} | {seen} | "
+                f"{_percent(found[size].changed, 1)} | {_met(found[size].changed >= share)} |"
+            )
+    minutes = max(session.run.wall_s for session in sessions) / 60
+    mean = sum(session.run.wall_s for session in sessions) / len(sessions) / 60
+    lines.append(
+        f"| one backend is decided in {SESSION_S / 60:g} minutes | {mean:.1f} in the mean, {minutes:.1f} at most | | "
+        f"{_met(minutes <= SESSION_S / 60)} |"
+    )
+    covered, intervals = sum(e.covered for e in effects), sum(e.intervals for e in effects)
+    cover = [one.covered for found in powers.values() for one in found.values()]
+    low, high = interval(covered, intervals)
+    lines.append(
+        f"| 95% intervals contain the truth | {_share(covered, intervals)} | {_percent(min(cover), 1)} to "
+        f"{_percent(max(cover), 1)} | {_met(low <= 0.95 <= high or low > 0.95)} |"
+    )
+    return lines
+
+
+def _met(condition: bool) -> str:
+    return "met" if condition else "**not met**"
+
+
+def _machine_table(sessions: Iterable[CalibrationSession]) -> list[str]:
+    """What may make rounds differ and is not the code: generator, database, hypervisor, other processes."""
+    lines = [
+        "| backend | blocks | invalid | k6 CPUs | database CPUs | stolen CPUs: mean, worst | foreign CPUs: mean, "
+        "worst |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    by_backend: dict[str, list[Block]] = {}
+    for session in sessions:
+        by_backend.setdefault(session.backend, []).extend(session.run.blocks)
+    for backend, blocks in by_backend.items():
+        generator, steal, foreign = (
+            [getattr(block.resources, name) for block in blocks]
+            for name in ("generator_cpus", "steal_cpus", "foreign_cpus")
+        )
+        database = [block.resources.database_cpu_s / block.resources.wall_s for block in blocks]
+        lines.append(
+            f"| {backend} | {len(blocks)} | {sum(not block.valid for block in blocks)} | {np.mean(generator):.2f} | "
+            f"{np.mean(database):.2f} | {np.mean(steal):.3f}, {max(steal):.2f} | "
+            f"{np.mean(foreign):.3f}, {max(foreign):.2f} |"
+        )
+    return lines
+
+
+def _settings(sessions: Sequence[CalibrationSession], others: Sequence[CalibrationSession]) -> list[str]:
+    """Layouts, levels and sizes of work side by side; nothing where only one was measured."""
+    if not others:
+        return []
+    lines = [
+        "## Layout, level and size of work by evidence",
+        "",
+        f"What one gets from {SESSION_S / 60:g} minutes in each setting: the standard error of a session's mean log "
+        "ratio, from the spread of A/A rounds and the time that a round takes. The first row of a backend is the "
+        "setting that is used.",
+        "",
+        "| backend | setting | sessions | rounds | seconds a round | throughput: round, error | "
+        "CPU per request: round, error |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    used = setting_of(sessions[0].run)
+    found: dict[tuple[str, Setting], dict[str, Certainty]] = {}
+    for one in compare_settings([*sessions, *others], MODELLED):
+        found.setdefault((one.backend, one.setting), {})[one.metric] = one
+    measured_elsewhere = {backend for backend, setting in found if setting != used}
+    for (backend, setting), metrics in sorted(found.items(), key=lambda item: (item[0][0], item[0][1] != used)):
+        if backend in measured_elsewhere and len(metrics) == len(MODELLED):
+            one = metrics[MODELLED[0]]
+            cells = " | ".join(f"{_percent(metrics[m].round_sd)}, {_percent(metrics[m].error)}" for m in MODELLED)
+            lines.append(
+                f"| {backend} | {_setting(setting)} | {one.sessions} | {one.rounds} | {one.round_s:.1f} | {cells} |"
+            )
+    return [*lines, ""]
+
+
+def _setting(setting: Setting) -> str:
+    return (
+        f"{setting.stack}, {setting.layout}, {', '.join(map(str, setting.levels))} users, {setting.transactions} "
+        f"transactions, {setting.pairs} x {setting.window_s:g} s"
+    )

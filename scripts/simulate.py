@@ -14,11 +14,15 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 class Simulated(Struct):
-    """Of ``sessions`` drawn ones: the share that says any change, and the mean number of rounds that they took."""
+    """Of ``sessions`` drawn ones: the share that says any change, and the mean number of rounds that they took.
+
+    ``covered``: the share of the 95% intervals, as they are when a session ends, that contain the true effect.
+    """
 
     sessions: int
     changed: float
     rounds: float
+    covered: float
 
 
 def resample(rounds: Floats, sessions: int, length: int, rng: np.random.Generator) -> Floats:
@@ -49,16 +53,20 @@ def say(
     looks: Sequence[int],
     backends: int,
     priors: Mapping[str, Prior],
+    truth: Floats | None = None,
 ) -> Simulated:
     """Apply the verdict's rules (`scripts.verdict`) to sessions of one backend out of ``backends``.
 
-    ``values``: shape (sessions, rounds, metrics). ``priors``: by metric.
+    ``values``: shape (sessions, rounds, metrics). ``priors``: by metric. ``truth``: the true log ratio of each metric;
+    without it, none differs.
     """
+    truth = np.zeros(len(metrics)) if truth is None else truth
     total = sum(terms.share for terms in comparison.metrics.values())
     sessions = len(values)
     running = np.ones(sessions, dtype=bool)
     changed = np.zeros(sessions, dtype=bool)
     taken = np.full(sessions, looks[-1], dtype=float)
+    covered = np.zeros(sessions)
     levels = {
         name: spend(
             tuple(look / looks[-1] for look in looks),
@@ -68,20 +76,28 @@ def say(
     }
     for index, look in enumerate(looks):
         clear = np.ones(sessions, dtype=bool)
+        hits = np.zeros(sessions)
         for column, name in enumerate(metrics):
             mean, error, degrees = _moderated(values[:, :look, column], priors.get(name))
             terms = comparison.metrics[name]
             differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, degrees)
             differs &= np.abs(mean) >= np.log1p(terms.matters) / 2
             changed |= differs & running
+            reach = error * stats.t.isf(0.025, degrees)
+            hits += np.abs(mean - truth[column]) <= reach
             if terms.decides:
-                reach = error * stats.t.isf(0.025, degrees)
                 inside = (mean - reach > -np.log1p(terms.matters)) & (mean + reach < np.log1p(terms.matters))
                 clear &= differs | inside
-        ended = running & (clear | changed)
+        ended = running & (clear | changed | (look == looks[-1]))
         taken[ended] = look
+        covered[ended] = hits[ended] / len(metrics)
         running &= ~ended
-    return Simulated(sessions=sessions, changed=float(changed.mean()), rounds=float(taken.mean()))
+    return Simulated(
+        sessions=sessions,
+        changed=float(changed.mean()),
+        rounds=float(taken.mean()),
+        covered=float(covered.mean()),
+    )
 
 
 def _moderated(values: Floats, prior: Prior | None) -> tuple[Floats, Floats, Floats]:

@@ -91,7 +91,7 @@ def test_priors_are_kept_and_read(tmp_path: Path) -> None:
 
 def test_the_document_names_its_figures_and_has_no_hole() -> None:
     sessions = [session(seed) for seed in range(4)] + [session(9, Planted(kind="cpu", size=0.05))]
-    files = calibration_text.render(sessions, TERMS, Path("docs/calibration.md"))
+    files = calibration_text.render(sessions, [], TERMS, Path("docs/calibration.md"))
     text = files[Path("docs/calibration.md")].decode()
     assert "nan" not in text
     assert "0 of 4" in text

@@ -1,0 +1,96 @@
+"""Which way of measuring gives the most certainty in a given time: A/A sessions of several settings, compared. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from scripts.calibration import CalibrationSession, pooled_variance, round_effects
+from scripts.model import Layout, Run, Struct
+
+SESSION_S = 180.0
+"""The time for which settings are compared: what a pull request has for one backend."""
+
+
+class Setting(Struct):
+    """How a session was measured, as far as that can be chosen."""
+
+    stack: str
+    layout: Layout
+    levels: tuple[int, ...]
+    transactions: int
+    pairs: int
+    window_s: float
+
+
+class Certainty(Struct):
+    """What ``rounds`` A/A rounds in one setting say of a backend's metric.
+
+    ``round_s``: seconds from one round to the next, with the restart of the processes and repeated blocks.
+    ``round_sd``: of a round's log ratio. ``error``: the standard error of a session of `SESSION_S` seconds, so what a
+    setting has to make small.
+    """
+
+    setting: Setting
+    backend: str
+    metric: str
+    sessions: int
+    rounds: int
+    round_s: float
+    round_sd: float
+
+    @property
+    def error(self) -> float:
+        return self.round_sd * math.sqrt(self.round_s / SESSION_S)
+
+
+def compare_settings(sessions: Iterable[CalibrationSession], metrics: Sequence[str]) -> list[Certainty]:
+    """One for each setting, backend and metric that has A/A sessions; best setting of a backend and metric first."""
+    groups: dict[tuple[Setting, str], list[CalibrationSession]] = {}
+    for session in sessions:
+        if session.planted.kind == "none":
+            groups.setdefault((setting_of(session.run), session.backend), []).append(session)
+    found = []
+    for (setting, backend), same in groups.items():
+        for metric in metrics:
+            effects = [values for session in same if len(values := round_effects(session, metric)) >= 2]
+            lengths = [length for session in same if (length := round_s(session.run)) is not None]
+            if effects and lengths:
+                found.append(
+                    Certainty(
+                        setting=setting,
+                        backend=backend,
+                        metric=metric,
+                        sessions=len(effects),
+                        rounds=sum(map(len, effects)),
+                        round_s=math.fsum(lengths) / len(lengths),
+                        round_sd=math.sqrt(pooled_variance(effects)),
+                    )
+                )
+    return sorted(found, key=lambda c: (c.backend, c.metric, c.error))
+
+
+def setting_of(run: Run) -> Setting:
+    """How a paired run was measured. Raises ValueError for one without a baseline."""
+    if run.layout is None:
+        raise ValueError(f"{run.id} is not a paired run")
+    return Setting(
+        stack=run.environment.stack,
+        layout=run.layout,
+        levels=run.profile.levels,
+        transactions=run.workload.transactions,
+        pairs=run.profile.pairs,
+        window_s=run.profile.duration_s,
+    )
+
+
+def round_s(run: Run) -> float | None:
+    """Mean seconds from the start of one round's load to that of the next; None with fewer than two rounds."""
+    starts: dict[int, datetime] = {}
+    for block in run.blocks:
+        started = datetime.fromisoformat(block.started)
+        starts[block.round] = min(started, starts.get(block.round, started))
+    if len(starts) < 2:
+        return None
+    return (starts[max(starts)] - starts[min(starts)]).total_seconds() / (max(starts) - min(starts))
