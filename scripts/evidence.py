@@ -53,10 +53,11 @@ class Judged:
         parts = np.split(self._raw, places)
         middles = np.concatenate([np.full(part.size, np.median(part)) for part in parts])
         rest = self._raw - middles
-        reach = CLIP * float(np.median(np.abs(rest))) / float(stats.norm.ppf(0.75))
+        self.degrees = max(self._raw.size - len(parts), 1)
+        scale = float(np.median(np.abs(rest))) / float(stats.norm.ppf(0.75))
+        reach = CLIP * scale * self._raw.size / self.degrees  # a median takes more than its part from a short regime
         self.logs = middles + np.clip(rest, -reach, reach) if reach else self._raw
         residuals = [part - part.mean() for part in np.split(self.logs, places)]
-        self.degrees = max(self._raw.size - len(parts), 1)
         squares = math.fsum(float(part @ part) for part in residuals)
         lagged = math.fsum(float(part[1:] @ part[:-1]) for part in residuals)
         self.noise = max(math.sqrt(squares / self.degrees), SMALLEST_NOISE)
