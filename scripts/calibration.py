@@ -14,7 +14,7 @@ from scipy import stats as distributions
 from scripts import history
 from scripts.model import METRICS, Comparison, PipelineError, Run, Struct
 from scripts.plant import Planted
-from scripts.stats import Prior, fit_prior
+from scripts.stats import Prior, fit_prior, session_variance
 from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios
 
 SCHEMA_VERSION = 1
@@ -44,8 +44,9 @@ class Case(Struct):
 class Effect(Struct):
     """What the sessions of one backend and one slow-down say.
 
-    ``found``: sessions that say a change in the right direction; ``wrong``: in the other one, or, with nothing planted,
-    any. ``covered`` of ``intervals`` 95% intervals of the metrics whose true effect is known contain it.
+    ``found``: sessions that say a change in the right direction, in a metric that decides; ``wrong``: in the other one,
+    or, with nothing planted, any in any metric. ``covered`` of ``intervals`` 95% intervals of the metrics whose true
+    effect is known contain it.
     ``minutes``: mean wall time of a session, from bringing the stack up to its last block.
     """
 
@@ -64,7 +65,8 @@ class Noise(Struct):
     """Spread of log ratios of one backend and metric in A/A sessions, as fractions.
 
     ``round_sd``: of a round's mean; ``pair_sd``: of pairs within a round; ``process_sd``: what is left of the rounds'
-    spread when the pairs' part is taken out (0 where it is smaller). ``session_p``: probability of so different
+    spread when the pairs' part is taken out (0 where it is smaller). ``session_sd``: of what two arms differ by for a
+    whole session. ``session_p``: probability of so different
     sessions if only rounds differed (one-way analysis of variance). ``position``: mean log ratio of the arm that came
     first to the other one, with its standard error.
     """
@@ -76,6 +78,7 @@ class Noise(Struct):
     round_sd: float
     pair_sd: float
     process_sd: float
+    session_sd: float
     session_p: float
     position: float
     position_error: float
@@ -126,7 +129,11 @@ def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -
             effects = [values for session in same if len(values := round_effects(session, metric)) >= 3]
             variances = [float(np.var(values, ddof=1)) for values in effects]
             if len(variances) >= 3 and min(variances) > 0:
-                priors[f"{backend}/{metric}"] = fit_prior(variances, [len(values) - 1 for values in effects])
+                priors[f"{backend}/{metric}"] = msgspec.structs.replace(
+                    fit_prior(variances, [len(values) - 1 for values in effects]),
+                    session_variance=session_variance(effects),
+                    session_degrees=float(len(effects)),
+                )
     return priors
 
 
@@ -136,10 +143,19 @@ def cpu_ms_per_request(sessions: Iterable[CalibrationSession], backend: str) -> 
     return METRICS["cpu_ms_per_request"].mean(blocks)
 
 
-def true_log_ratio(planted: Planted, metric: str) -> float | None:
-    """The effect on a metric, where what was planted determines it."""
+def true_log_ratio(
+    session: CalibrationSession, metric: str, sessions: Iterable[CalibrationSession] = ()
+) -> float | None:
+    """The effect on a metric, where what was planted determines it.
+
+    CPU time is planted in milliseconds, as a share of what a request cost in the A/A ``sessions`` until then. What
+    share that is in this session its baseline shows, as the machine may be faster or slower than it was.
+    """
+    planted = session.planted
     if planted.kind == "cpu" and metric == "cpu_ms_per_request":
-        return math.log1p(planted.size)
+        expected = cpu_ms_per_request([other for other in sessions if other.run.id < session.run.id], session.backend)
+        cost = METRICS[metric].mean([b for b in session.run.blocks if b.arm == "baseline" and b.valid])
+        return math.log1p(planted.size * expected / cost) if expected and cost else None
     if planted.kind == "none":
         return 0.0
     if planted.kind == "quota" and metric == "throughput_rps":
@@ -159,7 +175,7 @@ def summarize_effects(sessions: Sequence[CalibrationSession], comparison: Compar
         counts: Counter[str] = Counter()
         for session in same:
             priors = fit_priors([other for other in sessions if other is not session], comparison)
-            counts.update(_judge(session, comparison, priors))
+            counts.update(_judge(session, sessions, comparison, priors))
         found.append(
             Effect(
                 backend=backend,
@@ -176,16 +192,22 @@ def summarize_effects(sessions: Sequence[CalibrationSession], comparison: Compar
     return found
 
 
-def _judge(session: CalibrationSession, comparison: Comparison, priors: Mapping[str, Prior]) -> Counter[str]:
+def _judge(
+    session: CalibrationSession,
+    sessions: Sequence[CalibrationSession],
+    comparison: Comparison,
+    priors: Mapping[str, Prior],
+) -> Counter[str]:
     verdict = judge_backend(session.run, session.backend, comparison, priors)
-    regression = any(f.outcome is Outcome.REGRESSION for f in verdict.findings)
-    improvement = any(f.outcome is Outcome.IMPROVEMENT for f in verdict.findings)
-    counts: Counter[str] = Counter()
     nothing = session.planted.kind == "none"
+    judged = [f for f in verdict.findings if nothing or comparison.metrics[f.metric].decides]
+    regression = any(f.outcome is Outcome.REGRESSION for f in judged)
+    improvement = any(f.outcome is Outcome.IMPROVEMENT for f in judged)
+    counts: Counter[str] = Counter()
     counts["found"] = int(regression and not nothing)
     counts["wrong"] = int(improvement or (nothing and regression))
     for finding in verdict.findings:
-        truth = true_log_ratio(session.planted, finding.metric)
+        truth = true_log_ratio(session, finding.metric, sessions)
         if truth is not None and finding.level is None and finding.low is not None and finding.high is not None:
             counts["intervals"] += 1
             counts["covered"] += finding.low <= math.exp(truth) <= finding.high
@@ -223,6 +245,7 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
         round_sd=math.sqrt(round_variance),
         pair_sd=math.sqrt(pair_variance),
         process_sd=math.sqrt(process),
+        session_sd=math.sqrt(session_variance(effects)) if effects else math.nan,
         session_p=float(distributions.f_oneway(*effects).pvalue) if len(effects) > 1 else math.nan,
         position=float(np.mean(signed)) if signed else 0.0,
         position_error=float(np.std(signed, ddof=1) / math.sqrt(len(signed))) if len(signed) > 1 else math.nan,

@@ -81,8 +81,9 @@ def render(
         "## The noise",
         "",
         "Standard deviations of the log ratio candidate / baseline when both are the same code. `process` is what two "
-        "starts of the same code differ by; `sessions alike` is the probability of so different sessions if rounds "
-        "alone differed; `position` is the arm that came first against the other one.",
+        "starts of the same code differ by; `session` is what two arms differ by for a whole session, which more "
+        "rounds cannot show; `sessions alike` is the probability of so different sessions if rounds alone differed; "
+        "`position` is the arm that came first against the other one.",
         "",
         *_noise_table(noise),
         "",
@@ -95,8 +96,8 @@ def render(
         "",
         f"{SIMULATED} sessions each, judged by the same rules with their early ends: rounds drawn from the recorded "
         "A/A rounds (with either sign), and from a normal model with the recorded covariance and a spread of its own "
-        "for each session. A slow-down of x makes throughput lower and CPU per request higher by x. `cover`: 95% "
-        "intervals, as they are when the session ends, that contain the truth.",
+        "for each session; in both a session has an offset of its own. A slow-down of x makes throughput lower and CPU "
+        "per request higher by x. `cover`: 95% intervals, as they are when the session ends, that contain the truth.",
         "",
         *_simulated_table(sessions, comparison, powers),
         "",
@@ -108,12 +109,17 @@ def render(
 
 
 def matrix(sessions: Iterable[CalibrationSession], backend: str) -> simulate.Floats:
-    """The A/A rounds of a backend: log ratios of the metrics that decide, shape (rounds, 2)."""
-    rows = []
+    """The A/A rounds of a backend: log ratios of `MODELLED` less their session's mean, shape (rounds, 2).
+
+    They are stretched by ``sqrt(n / (n - 1))``, as rounds lie closer to their own mean than to the true one.
+    """
+    parts = []
     for session in sessions:
         if session.backend == backend and session.planted.kind == "none":
-            rows += list(zip(*(round_effects(session, metric) for metric in MODELLED), strict=True))
-    return np.array(rows, dtype=np.float64).reshape(-1, len(MODELLED))
+            rounds = np.array([round_effects(session, metric) for metric in MODELLED], dtype=np.float64).T
+            if len(rounds) >= 2:
+                parts.append((rounds - rounds.mean(axis=0)) * math.sqrt(len(rounds) / (len(rounds) - 1)))
+    return np.concatenate(parts)
 
 
 def power(
@@ -122,10 +128,11 @@ def power(
     """Resampled sessions of one backend out of ``backends``, by true slow-down (0: what they say is a false alarm)."""
     rounds = matrix(sessions, backend)
     priors = _priors(sessions, comparison, backend)
+    session_sd = _session_sd(priors)
     planned = looks(sessions[0].run.profile, comparison)
     found = {}
     for size in POWER_SIZES:
-        drawn = simulate.resample(rounds, SIMULATED, planned[-1], np.random.default_rng(1))
+        drawn = simulate.resample(rounds, session_sd, SIMULATED, planned[-1], np.random.default_rng(1))
         truth = _shift(size)
         found[size] = simulate.say(drawn + truth, MODELLED, comparison, planned, backends, priors, truth)
     return found
@@ -139,6 +146,11 @@ def _shift(size: float) -> simulate.Floats:
 def _priors(sessions: Iterable[CalibrationSession], comparison: Comparison, backend: str) -> dict[str, Prior]:
     found = fit_priors(sessions, comparison)
     return {metric: found[key] for metric in MODELLED if (key := f"{backend}/{metric}") in found}
+
+
+def _session_sd(priors: Mapping[str, Prior]) -> simulate.Floats:
+    """Of the offsets of whole sessions, by metric of `MODELLED`."""
+    return np.array([math.sqrt(priors[metric].session_variance) if metric in priors else 0.0 for metric in MODELLED])
 
 
 def _percent(value: float, digits: int = 2) -> str:
@@ -181,13 +193,13 @@ def _conclusions(effects: Sequence[Effect]) -> list[str]:
 
 def _noise_table(noise: Iterable[Noise]) -> list[str]:
     lines = [
-        "| backend | metric | sessions | rounds | round | pair | process | sessions alike | position |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| backend | metric | sessions | rounds | round | pair | process | session | sessions alike | position |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     return lines + [
         f"| {n.backend} | {METRICS[n.metric].label} | {n.sessions} | {n.rounds} | {_percent(n.round_sd)} | "
-        f"{_percent(n.pair_sd)} | {_percent(n.process_sd)} | {_probability(n.session_p)} | {100 * n.position:+.2f}% ± "
-        f"{_percent(n.position_error)} |"
+        f"{_percent(n.pair_sd)} | {_percent(n.process_sd)} | {_percent(n.session_sd)} | {_probability(n.session_p)} | "
+        f"{100 * n.position:+.2f}% ± {_percent(n.position_error)} |"
         for n in noise
     ]
 
@@ -227,11 +239,12 @@ def _modelled(
     priors = _priors(sessions, comparison, backend)
     degrees = max(min((prior.degrees for prior in priors.values()), default=20.0), 3.0)
     covariance = np.cov(matrix(sessions, backend).T)
+    session_sd = _session_sd(priors)
     found = {}
     for size in POWER_SIZES:
         truth = _shift(size)
-        drawn = simulate.draw(covariance, degrees, SIMULATED, planned[-1], np.random.default_rng(2)) + truth
-        found[size] = simulate.say(drawn, MODELLED, comparison, planned, 1, priors, truth)
+        drawn = simulate.draw(covariance, session_sd, degrees, SIMULATED, planned[-1], np.random.default_rng(2))
+        found[size] = simulate.say(drawn + truth, MODELLED, comparison, planned, 1, priors, truth)
     return found
 
 

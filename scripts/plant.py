@@ -48,17 +48,21 @@ def post_worker_init(worker):
 
     def spin():
         end = time.thread_time() + {cpu} / 1000
-        while time.thread_time() < end:
+        while {cpu} and time.thread_time() < end:
             pass
 
+    def wait():
+        if {sleep}:  # sleeping for no time at all would still give the core to the other arm
+            time.sleep({sleep} / 1000)
+
     async def run_async(*arguments):
-        time.sleep({sleep} / 1000)
+        wait()
         spin()
         await extra_statements()
         return await original(*arguments)
 
     def run(*arguments):
-        time.sleep({sleep} / 1000)
+        wait()
         spin()
         for _ in range({statement}):
             one_statement()

@@ -25,25 +25,30 @@ class Simulated(Struct):
     covered: float
 
 
-def resample(rounds: Floats, sessions: int, length: int, rng: np.random.Generator) -> Floats:
+def resample(rounds: Floats, session_sd: Floats, sessions: int, length: int, rng: np.random.Generator) -> Floats:
     """Sessions of ``length`` rounds drawn with replacement from recorded A/A rounds; shape (sessions, length, metrics).
 
-    ``rounds``: log ratios, shape (rounds, metrics). Nothing distinguishes the arms of an A/A session, so each round
-    counts with either sign, which also makes the truth exactly zero.
+    ``rounds``: log ratios less their session's mean, shape (rounds, metrics). Nothing distinguishes the arms of an A/A
+    session, so each round counts with either sign, which also makes the truth exactly zero. Each session gets a normal
+    offset of its own, by metric of standard deviation ``session_sd``.
     """
     picked = rounds[rng.integers(0, len(rounds), (sessions, length))]
-    return np.asarray(picked * rng.choice([-1.0, 1.0], (sessions, length, 1)))
+    offsets = rng.normal(0.0, 1.0, (sessions, 1, rounds.shape[1])) * session_sd
+    return np.asarray(picked * rng.choice([-1.0, 1.0], (sessions, length, 1)) + offsets)
 
 
-def draw(covariance: Floats, prior_degrees: float, sessions: int, length: int, rng: np.random.Generator) -> Floats:
+def draw(
+    covariance: Floats, session_sd: Floats, prior_degrees: float, sessions: int, length: int, rng: np.random.Generator
+) -> Floats:
     """Sessions of normal rounds with this ``covariance`` (metrics, metrics); shape (sessions, length, metrics).
 
     Sessions differ in how noisy they are: each one's covariance is scaled by an inverse chi-square variable of
-    ``prior_degrees``, the distribution behind `scripts.stats.fit_prior`.
+    ``prior_degrees``, the distribution behind `scripts.stats.fit_prior`. Offsets of sessions are those of `resample`.
     """
     values = rng.multivariate_normal(np.zeros(len(covariance)), covariance, (sessions, length))
     scale = np.sqrt(prior_degrees / rng.chisquare(prior_degrees, (sessions, 1, 1)))
-    return np.asarray(values * scale)
+    offsets = rng.normal(0.0, 1.0, (sessions, 1, len(covariance))) * session_sd
+    return np.asarray(values * scale + offsets)
 
 
 def say(
@@ -102,6 +107,7 @@ def say(
 
 def _moderated(values: Floats, prior: Prior | None) -> tuple[Floats, Floats, Floats]:
     """Mean, standard error and degrees of freedom of each session, as `scripts.stats.paired_effect` has them."""
+    between, between_degrees = (prior.session_variance, prior.session_degrees) if prior else (0.0, 0.0)
     count = values.shape[1]
     own_degrees = count - 1
     own = values.var(axis=1, ddof=1)
@@ -109,5 +115,8 @@ def _moderated(values: Floats, prior: Prior | None) -> tuple[Floats, Floats, Flo
     if prior is not None:
         fits = own <= prior.variance * stats.f.ppf(0.99, own_degrees, prior.degrees)
         weight = np.where(fits, prior.degrees, 0.0)
-    variance = (weight * (prior.variance if prior else 0.0) + own_degrees * own) / (weight + own_degrees)
-    return values.mean(axis=1), np.sqrt(variance / count), weight + own_degrees
+    degrees = weight + own_degrees
+    within = (weight * (prior.variance if prior else 0.0) + own_degrees * own) / degrees / count
+    if between:
+        degrees = (within + between) ** 2 / (within**2 / degrees + between**2 / between_degrees)
+    return values.mean(axis=1), np.sqrt(within + between), degrees

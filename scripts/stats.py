@@ -101,10 +101,16 @@ def _differences(first: Rounds, second: Rounds) -> np.ndarray[tuple[int], np.dty
 
 
 class Prior(Struct):
-    """What calibration says of a variance before a session has measured it: about ``variance``, worth ``degrees``."""
+    """What calibration says of a variance before a session has measured it: about ``variance``, worth ``degrees``.
+
+    ``session_variance``: what the means of sessions differ by beyond their rounds' spread, known as well as
+    ``session_degrees`` sessions say it.
+    """
 
     variance: float
     degrees: float
+    session_variance: float = 0.0
+    session_degrees: float = 0.0
 
 
 class Effect(Struct):
@@ -150,24 +156,29 @@ def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Ef
         variance = (d0 * s0**2 + (n - 1) * s**2) / (d0 + n - 1),    degrees = d0 + n - 1
 
     A session that is significantly noisier than the prior (F test at 1%) is not moderated: the prior is of another
-    machine. Raises ValueError with fewer than two rounds and no prior, and for values that are not finite.
+    machine. What the two arms differ by for a whole session no number of rounds shows: its variance is added to that
+    of the mean, with degrees of freedom by Satterthwaite ("An approximate distribution of estimates of variance
+    components", Biometrics Bulletin 2, 1946).
+
+    Raises ValueError with fewer than two rounds and no prior, and for values that are not finite.
     """
     values = np.asarray(log_ratios, dtype=np.float64)
     if not values.size or not np.all(np.isfinite(values)):
         raise ValueError("an effect needs finite log ratios")
     own_degrees = values.size - 1
     own = float(np.var(values, ddof=1)) if own_degrees else 0.0
+    between, between_degrees = (prior.session_variance, prior.session_degrees) if prior else (0.0, 0.0)
     if prior is not None and own_degrees and own > prior.variance * stats.f.ppf(0.99, own_degrees, prior.degrees):
         prior = None
     prior_degrees = prior.degrees if prior else 0.0
     if prior_degrees + own_degrees == 0:
         raise ValueError("one round shows no spread")
-    pooled = (prior_degrees * (prior.variance if prior else 0.0) + own_degrees * own) / (prior_degrees + own_degrees)
+    degrees = prior_degrees + own_degrees
+    within = (prior_degrees * (prior.variance if prior else 0.0) + own_degrees * own) / degrees / values.size
+    if between:
+        degrees = (within + between) ** 2 / (within**2 / degrees + between**2 / between_degrees)
     return Effect(
-        log_ratio=float(np.mean(values)),
-        error=math.sqrt(pooled / values.size),
-        degrees=prior_degrees + own_degrees,
-        rounds=values.size,
+        log_ratio=float(np.mean(values)), error=math.sqrt(within + between), degrees=degrees, rounds=values.size
     )
 
 
@@ -191,6 +202,25 @@ def fit_prior(variances: Sequence[float], degrees: Sequence[float]) -> Prior:
     if excess > least:
         d0 = 2 * float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, MOST_PRIOR_DEGREES))
     return Prior(variance=math.exp(mean + special.digamma(d0 / 2) - math.log(d0 / 2)), degrees=d0)
+
+
+def session_variance(sessions: Sequence[Sequence[float]]) -> float:
+    """What the means of A/A sessions, of two or more rounds each, differ by beyond the spread of their rounds.
+
+    The method of moments for a one-way random effect whose mean is known, as the true effect is 0: with ``k`` sessions
+    of ``n`` rounds with mean ``m`` and the pooled variance ``s**2`` within them,
+
+        variance = max(0, (sum n * m**2 - k * s**2) / sum n)
+
+    (Searle, Casella and McCulloch, "Variance components", 1992, section 3.6). Raises ValueError without sessions.
+    """
+    groups = [np.asarray(values, dtype=np.float64) for values in sessions]
+    rounds = sum(group.size for group in groups)
+    if not groups or min(group.size for group in groups) < 2:
+        raise ValueError("every session needs two rounds")
+    within = sum(float(np.sum((group - group.mean()) ** 2)) for group in groups) / (rounds - len(groups))
+    squares = sum(group.size * float(group.mean()) ** 2 for group in groups)
+    return max(0.0, (squares - len(groups) * within) / rounds)
 
 
 def spend(looks: Sequence[float], alpha: float) -> tuple[float, ...]:

@@ -108,7 +108,7 @@ LOOKS = looks(make_paired_run(of=14).profile, TERMS)
 def test_simulated_sessions_without_change_keep_the_error_rate() -> None:
     rng = np.random.default_rng(1)
     terms = msgspec.structs.replace(TERMS, false_alarms=0.05)
-    drawn = simulate.draw(np.diag([1e-4, 1e-4]), 1e6, 20_000, LOOKS[-1], rng)
+    drawn = simulate.draw(np.diag([1e-4, 1e-4]), np.zeros(2), 1e6, 20_000, LOOKS[-1], rng)
     found = simulate.say(drawn, METRICS, terms, LOOKS, 1, {})
     shares = sum(terms.metrics[m].share for m in METRICS) / sum(t.share for t in terms.metrics.values())
     assert 0.6 * 0.05 * shares < found.changed <= 0.05 * shares + 0.003, "Bonferroni's inequality gives a little away"
@@ -117,7 +117,7 @@ def test_simulated_sessions_without_change_keep_the_error_rate() -> None:
 def test_a_right_prior_finds_more_and_errs_no_more() -> None:
     rng = np.random.default_rng(2)
     prior = {m: Prior(variance=1e-4, degrees=20) for m in METRICS}
-    same = simulate.draw(np.diag([1e-4, 1e-4]), 1e6, 8000, LOOKS[-1], rng)
+    same = simulate.draw(np.diag([1e-4, 1e-4]), np.zeros(2), 1e6, 8000, LOOKS[-1], rng)
     slower = same + np.array([-0.01, 0.01])
     alone, helped = (simulate.say(slower, METRICS, TERMS, LOOKS, 1, p).changed for p in ({}, prior))
     assert helped > alone + 0.1
@@ -127,6 +127,18 @@ def test_a_right_prior_finds_more_and_errs_no_more() -> None:
 def test_resampled_sessions_have_no_effect_whatever_was_recorded() -> None:
     rng = np.random.default_rng(3)
     recorded = rng.normal(0.02, 0.01, (200, 2))  # both metrics off to one side
-    drawn = simulate.resample(recorded, 4000, 14, rng)
+    drawn = simulate.resample(recorded, np.zeros(2), 4000, 14, rng)
     assert drawn.shape == (4000, 14, 2)
     assert abs(drawn.mean()) < 0.001
+
+
+def test_offsets_of_sessions_raise_false_alarms_unless_the_prior_knows_them() -> None:
+    rng = np.random.default_rng(4)
+    sd = np.array([0.004, 0.004])
+    drawn = simulate.draw(np.diag([1e-5, 1e-5]), sd, 1e6, 8000, LOOKS[-1], rng)
+    ignorant = {m: Prior(variance=1e-5, degrees=20) for m in METRICS}
+    wise = {m: Prior(variance=1e-5, degrees=20, session_variance=0.004**2, session_degrees=1000) for m in METRICS}
+    assert simulate.say(drawn, METRICS, TERMS, LOOKS, 1, ignorant).changed > 0.1
+    known = simulate.say(drawn, METRICS, TERMS, LOOKS, 1, wise)
+    assert known.changed <= 0.01
+    assert known.covered == pytest.approx(0.95, abs=0.01)

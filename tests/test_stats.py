@@ -16,6 +16,7 @@ from scripts.stats import (
     fit_prior,
     log_ratio_interval,
     paired_effect,
+    session_variance,
     spend,
 )
 
@@ -246,3 +247,22 @@ def test_sessions_without_change_err_no_more_often_than_allowed() -> None:
 def test_looks_that_make_no_sense(looks: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="looks must ascend"):
         spend(looks, 0.05)
+
+
+def test_what_sessions_differ_by_is_told_from_what_rounds_differ_by() -> None:
+    rng = np.random.default_rng(8)
+    alike = [rng.normal(0, 0.01, 8).tolist() for _ in range(400)]
+    apart = [(rng.normal(0, 0.005) + rng.normal(0, 0.01, 8)).tolist() for _ in range(400)]
+    assert session_variance(alike) == pytest.approx(0, abs=3e-6)
+    assert session_variance(apart) == pytest.approx(0.005**2, rel=0.25)
+    with pytest.raises(ValueError, match="two rounds"):
+        session_variance([[0.1]])
+
+
+def test_an_offset_of_the_session_widens_the_interval_and_takes_degrees() -> None:
+    rounds = [0.01, 0.012, 0.008, 0.011, 0.009, 0.01]
+    plain = Prior(variance=1e-6, degrees=20)
+    offset = Prior(variance=1e-6, degrees=20, session_variance=1e-5, session_degrees=8)
+    narrow, wide = (paired_effect(rounds, prior) for prior in (plain, offset))
+    assert wide.error == pytest.approx(math.sqrt(narrow.error**2 + 1e-5))
+    assert 8 <= wide.degrees < narrow.degrees
