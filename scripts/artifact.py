@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 import zlib
 
@@ -32,7 +33,7 @@ def read_only_file(archive: bytes, name: str) -> bytes:
                 raise _refuse(f"{name} is not a regular file")
             with zipped.open(entries[0]) as file:
                 data = file.read(FILE_LIMIT + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError, struct.error) as error:
         raise _refuse(f"is not a zip archive that can be read: {plain(str(error))[:100]}") from error
     if len(data) > FILE_LIMIT:
         raise _refuse(f"{name} has more than {FILE_LIMIT} bytes")
