@@ -22,6 +22,8 @@ from scripts.series import COUNTS
 LABEL = "benchmark"
 CONFIRMING_RUNS = 2
 """So many runs after a measured change have to show it; a count is certain at once."""
+EXACTLY = 1e-9
+"""The gate of a count, which has recovered when it is what it was; the rest is rounding of logarithms."""
 FIRST_LINE = re.compile(r"<!-- benchmark change (\{.*\}) -->")
 CLOSED_BY_ITSELF = "Closed by itself"
 
@@ -103,7 +105,7 @@ def recovery(change: Change, changes: Changes, gates: Mapping[str, float]) -> Ch
             if key in left and one.backend == change.backends[0] and key not in touched:
                 touched.add(key)
                 left[key] += _cost(one)
-        if touched and all(cost < math.log1p(gates.get(metric, 0.0)) for (metric, _), cost in left.items()):
+        if touched and all(cost < math.log1p(gates.get(metric, EXACTLY)) for (metric, _), cost in left.items()):
             return later
     return None
 

@@ -175,6 +175,15 @@ def test_a_count_is_certain_at_once(line: Sequence[Revision]) -> None:
     assert alerts_text.title(change, LABELS).startswith("Regression in FastAPI: Statements a request 168 -> 176 since")
 
 
+def test_a_count_has_recovered_when_it_is_what_it_was(line: Sequence[Revision]) -> None:
+    for last, is_open in ((168, False), (169, True)):
+        steps = {("fastapi", 5): 176, ("fastapi", 7): last}
+        runs = [on_line(run, line) for run in make_history(range(9), {}, levels=(10,), paired=True, statements=steps)]
+        series, left_out = gather(runs, line, GATES)
+        found = findings.find(series, line, SETTINGS.detect, (), runs[-1].id, left_out)
+        assert alerts.is_open(found.changes[0], found, GATES) == is_open
+
+
 def test_without_a_token_it_prints(
     tmp_path: Path, line: Sequence[Revision], capsys: pytest.CaptureFixture[str]
 ) -> None:

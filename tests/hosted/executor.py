@@ -61,11 +61,14 @@ class JobDone:
 
 @dataclass
 class RunDone:
-    """What came of a workflow's run; jobs of called workflows are ``caller/job``."""
+    """What came of a workflow's run. ``jobs``: those with steps, of called workflows as ``caller/job``; ``own``: the
+    workflow's own, those that call others among them."""
 
     id: int
+    attempt: int
     conclusion: str
     jobs: dict[str, JobDone]
+    own: dict[str, JobDone]
 
     @property
     def log(self) -> str:
@@ -89,27 +92,33 @@ class World:
         event: Mapping[str, Any],
         sha: str,
         ref: str = "refs/heads/main",
+        again: RunDone | None = None,
         **dispatch: Any,
     ) -> RunDone:
-        """Run a workflow as it is at ``sha``. ``dispatch``: the inputs of a workflow_dispatch."""
+        """Run a workflow as it is at ``sha``. ``dispatch``: the inputs of a workflow_dispatch.
+
+        ``again``: a run of it, of which what has failed and what depends on that is run once more.
+        """
         workflow = self.read(sha, file)
         if event_name not in triggers(workflow):
             raise Refused(f"{file} is not begun by {event_name}")
         number = next(self._numbers)
+        run_id, attempt = (again.id, again.attempt + 1) if again else (7_000_000 + number, 1)
         github = {
             "event_name": event_name,
             "event": dict(event),
             "sha": sha,
             "ref": ref,
             "repository": REPOSITORY,
-            "run_id": str(7_000_000 + number),
-            "run_attempt": "1",
+            "run_id": str(run_id),
+            "run_attempt": str(attempt),
             "api_url": self.service.url,
         }
         declared = triggers(workflow)[event_name].get("inputs", {}) if event_name == "workflow_dispatch" else {}
         scope = Scope(self, github, _inputs(declared, dispatch), event_name, self.folder / f"run{number}")
-        jobs = scope.run(workflow, None)
-        return RunDone(int(github["run_id"]), _together(jobs), jobs)
+        kept = {name: job for name, job in again.own.items() if job.result == "success"} if again else {}
+        jobs = scope.run(workflow, None, kept)
+        return RunDone(run_id, attempt, _together(scope.done), jobs, scope.done)
 
     def read(self, sha: str, file: str) -> dict[str, Any]:
         """A workflow as a commit has it."""
@@ -130,12 +139,18 @@ class Scope:
     inputs: dict[str, Any]
     trigger: str
     folder: Path
+    done: dict[str, JobDone] = field(default_factory=dict)
 
-    def run(self, workflow: Mapping[str, Any], granted: Mapping[str, str] | None) -> dict[str, JobDone]:
-        """``granted``: what the calling job may do, None where there is none."""
-        done: dict[str, JobDone] = {}
+    def run(
+        self, workflow: Mapping[str, Any], granted: Mapping[str, str] | None, kept: Mapping[str, JobDone]
+    ) -> dict[str, JobDone]:
+        """``granted``: what the calling job may do, None where there is none. ``kept``: jobs that are not run again."""
+        done = self.done
         everything: dict[str, JobDone] = {}
         for name, job in _in_order(workflow["jobs"]):
+            if name in kept:
+                done[name] = kept[name]
+                continue
             needs = {other: done[other] for other in _needed(job)}
             context = self.contexts({o: {"result": j.result, "outputs": j.outputs} for o, j in needs.items()})
             upstream = [done[other].result for other in _ancestors(name, workflow["jobs"])]
@@ -175,7 +190,7 @@ class Scope:
         if unknown := set(given) - set(declared):
             raise Refused(f"{file} has no inputs {', '.join(sorted(unknown))}")
         inner = Scope(self.world, self.github, _inputs(declared, given), self.trigger, self.folder / name)
-        return inner.run(callee, allowed)
+        return inner.run(callee, allowed, {})
 
     @staticmethod
     def _outputs(declared: Mapping[str, Any], jobs: Mapping[str, JobDone]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from scripts.__main__ import STEPS
 from scripts.config import ROOT
+from scripts.decision import LABEL
 from tests.factories import git
 from tests.hosted.executor import Job, RunDone, World
 from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
@@ -82,6 +83,13 @@ def play_pull_request(world: World, texts: Path | None) -> None:
     tell(run_comment(world, completed(event, run)))
     (comment,) = world.service.comments[7]
     show(comment["body"], "confirmed.md", texts)
+    console.print(f"somebody labels it {LABEL!r} and runs the failed job again")
+    world.service.labels[7] = [LABEL]
+    run = tell(run_pull_request(world, event, again=run))
+    need(run.conclusion == "success", run)
+    tell(run_comment(world, completed(event, run)))
+    (comment,) = world.service.comments[7]
+    show(comment["body"], "accepted.md", texts)
 
 
 def play_nightly(world: World, texts: Path | None) -> None:

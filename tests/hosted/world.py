@@ -107,11 +107,11 @@ class Author:
         return {"action": "opened", "number": number, "pull_request": pull, "repository": {"full_name": REPOSITORY}}
 
 
-def run_pull_request(world: World, event: Mapping[str, Any]) -> RunDone:
+def run_pull_request(world: World, event: Mapping[str, Any], again: RunDone | None = None) -> RunDone:
     """What pull-request.yml makes of a pull request."""
     ref = f"refs/pull/{event['number']}/merge"
     sha = git(world.origin, "rev-parse", ref).strip()
-    return world.run("pull-request.yml", "pull_request", event, sha, ref)
+    return world.run("pull-request.yml", "pull_request", event, sha, ref, again)
 
 
 def completed(event: Mapping[str, Any], run: RunDone, **changes: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def completed(event: Mapping[str, Any], run: RunDone, **changes: Any) -> dict[st
         "action": "completed",
         "workflow_run": {
             "id": run.id,
-            "run_attempt": 1,
+            "run_attempt": run.attempt,
             "name": "Pull request",
             "event": "pull_request",
             "conclusion": run.conclusion,
