@@ -13,8 +13,8 @@ from scripts.verdict_text import MARKER
 
 NO_VERDICT = "The session ended without a verdict: nothing can be said."
 HOW_TO_ACCEPT = (
-    "Is it wanted? Add an `accepted` event with the backend to `history/events.toml` in this pull request, or the "
-    f"label `{LABEL}`; then run the failed job again, which takes seconds."
+    "Is it wanted? Add an `accepted` event with the commit and the backend to `history/events.toml` in this pull "
+    f"request; or put the label `{LABEL}` on it and run the failed job again, which takes seconds."
 )
 
 
@@ -48,7 +48,11 @@ def render(decision: Decision) -> str:
     lines = [MARKER, f"**{markdown(headline(decision))}**", ""]
     if decision.blocking:
         lines += [HOW_TO_ACCEPT, ""]
-    lines += [f"- Accepted for {markdown(a.backend)} by the {a.by}: {markdown(a.text)}" for a in decision.accepted]
+    labels = {verdict.backend: verdict.label for verdict in decision.confirmed}
+    lines += [
+        f"- Accepted for {markdown(labels.get(a.backend, a.backend))} by the {a.by}: {markdown(a.text)}"
+        for a in decision.accepted
+    ]
     if decision.second:
         lines += ["", "### Second session, on a fresh runner", *verdict_text.body(decision.second)]
         lines += ["", "### First session"]
