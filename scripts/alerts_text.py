@@ -14,6 +14,11 @@ from scripts.verdict_text import fitted
 
 TITLE_LIMIT = 200
 MOST_ROWS = 30
+KEPT = (
+    "This issue is kept up to date by every recorded run. It closes by itself when the figures have recovered, or when "
+    "an `accepted` event with the commit and the backend stands in `history/events.toml`. "
+    "Closed by hand it stays closed."
+)
 HEADS = ("metric", "", "effect", "95% interval", "before", "after", "runs before, after")
 
 
@@ -27,31 +32,33 @@ def title(change: Change, labels: Mapping[str, str]) -> str:
 
 def body(change: Change, labels: Mapping[str, str], *, line: str = "") -> str:
     """Markdown whose first line identifies the change; ``line`` says how it ended."""
-    backend = change.backends[0]
-    lead = _lead(change)
     shown = [one for one in change.shown if one.tier]
+    between = f"between `{plain(change.before.commit)[:10]}` and `{plain(change.after.commit)[:10]}`"
+    to_do = "" if line else " It has to be looked at."
     lines = [
         f"<!-- benchmark change {msgspec.json.encode(place_of(change)).decode()} -->",
         *([f"**{line}**", ""] if line else []),
-        f"**{markdown(_label(change, labels))} became worse between `{plain(change.before.commit)[:10]}` and "
-        f"`{plain(change.after.commit)[:10]}`; {change.confidence:.1%} sure. It has to be looked at.**",
+        f"**{markdown(_label(change, labels))} became worse {between}; {change.confidence:.1%} sure.{to_do}**",
         "",
         f"| {' | '.join(HEADS)} |",
         "|---|---|---:|---:|---:|---:|---:|",
         *(f"| {' | '.join(markdown(cell) for cell in _row(one))} |" for one in shown[:MOST_ROWS]),
         "",
         *(f"- {markdown(note)}" for note in changes_text.notes_on(change)),
-        "",
-        "Find the commit, if there are several:",
-        "",
-        f"    nox -s bisect -- {change.before.commit[:10]} {change.after.commit[:10]} --backend {plain(backend)}"
-        + (f" --metric {plain(lead.metric)}" if lead.levels else ""),
-        "",
-        "This issue is kept up to date by every recorded run, and closes by itself when the figures have recovered, or "
-        "when an `accepted` event with the commit and the backend stands in `history/events.toml`. Closed by hand it "
-        "stays closed.",
     ]
+    if not line:
+        lines += [*_search(change), "", KEPT]
     return fitted("\n".join(lines) + "\n")
+
+
+def _search(change: Change) -> list[str]:
+    """How to find the commit, where there are several."""
+    if len(change.commits) < 2:
+        return []
+    lead = _lead(change)
+    metric = f" --metric {plain(lead.metric)}" if lead.levels else ""
+    command = f"nox -s bisect -- {change.before.commit[:10]} {change.after.commit[:10]}"
+    return ["", "This finds the commit:", "", f"    {command} --backend {plain(change.backends[0])}{metric}"]
 
 
 def ending(close: Close) -> str:

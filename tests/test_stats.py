@@ -246,3 +246,11 @@ def test_sessions_without_change_err_no_more_often_than_allowed() -> None:
 def test_looks_that_make_no_sense(looks: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="looks must ascend"):
         spend(looks, 0.05)
+
+
+def test_two_rounds_that_leave_everything_open() -> None:
+    """One degree of freedom and a strict level: the interval's end is no number any more."""
+    effect = paired_effect([0.0, 0.5])
+    assert not effect.differs(1e-7)
+    assert effect.interval(1e-7) == (0.0, pytest.approx(1e6))
+    assert effect.smallest_seen(1e-7) == pytest.approx(1e6, rel=1e-5)
