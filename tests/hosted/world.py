@@ -21,6 +21,7 @@ MARK_OF_TREE = "The files as they are here"
 @contextmanager
 def open_world(folder: Path) -> Iterator[World]:
     """A repository whose main is this clone's working tree, committed or not, upon this clone's history."""
+    _provide()
     origin = folder / "origin.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", "--no-tags", ROOT, origin], check=True)
     for key in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
@@ -28,6 +29,15 @@ def open_world(folder: Path) -> Iterator[World]:
     _point_main_to(origin, _commit_tree(origin, folder / "index"))
     with Service() as service:
         yield World(folder / "runs", origin, service)
+
+
+def _provide() -> None:
+    """Make what clones share (`executor.SHARED`), if it is not there: it is what the first step would make."""
+    made = {"requirements-nox.txt": ".venv", "requirements.txt": ".nox/requirements"}
+    kept = [ROOT / folder / lock for lock, folder in made.items()]
+    if all(path.exists() and path.read_text() == (ROOT / path.name).read_text() for path in kept):
+        return
+    subprocess.run(["./start_benchmark.sh", "-s", "reach", "--", "HEAD"], cwd=ROOT, check=True)
 
 
 def _point_main_to(origin: Path, sha: str) -> None:
