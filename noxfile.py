@@ -89,6 +89,24 @@ def comment(session: nox.Session) -> None:
 
 
 @nox.session
+def reach(session: nox.Session) -> None:
+    """Say which backends a change can reach, and where it left main."""
+    step(session)
+
+
+@nox.session
+def decide(session: nox.Session) -> None:
+    """Say what one session's verdict, or two of different machines, mean for a change."""
+    step(session)
+
+
+@nox.session
+def publish(session: nox.Session) -> None:
+    """Write what a finished run of the pull request workflow says as the pull request's comment."""
+    step(session)
+
+
+@nox.session
 def calibrate(session: nox.Session) -> None:
     """Measure how often a verdict is wrong and what it can see; goes on where it was (-- --help explains)."""
     step(session)
@@ -103,6 +121,12 @@ def backfill(session: nox.Session) -> None:
 @nox.session
 def detect(session: nox.Session) -> None:
     """Say what changed over the history, and at which commit (-- --series FILE: where any series change)."""
+    step(session)
+
+
+@nox.session
+def alert(session: nox.Session) -> None:
+    """Open, bring up to date and close the issues about regressions of the history."""
     step(session)
 
 
@@ -152,10 +176,21 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def workflows(session: nox.Session) -> None:
-    """Check the shell scripts and the containers' files (and, once there are some, the workflows)."""
+    """Check the workflows, the shell scripts and the containers' files."""
+    files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
+    check(session, "zizmor", "--offline", "--quiet", "--persona=pedantic", "--strict-collection", ".github")
+    for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
+        check(session, "check-jsonschema", "--builtin-schema", schema, *files)
+    check(session, "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     check(session, "shellcheck", "start_benchmark.sh", ".ci/run", "apps/databases.sh")
     check(session, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
     check(session, "hadolint", "apps/Dockerfile")
+
+
+@nox.session
+def play(session: nox.Session) -> None:
+    """Play the workflows from event to comment, site and issue, with real sessions (-- pull-request)."""
+    check(session, "python", "-m", "tests.hosted.play", *session.posargs)
 
 
 @nox.session

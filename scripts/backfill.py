@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
     wanted = gaps.wanted(checkout.line(args.range, backends, first_parent=True), backends)
     if not wanted:
         raise PipelineError(f"{args.range}: no commit of it touches a backend", "name a longer range")
-    done = gaps.have(store.iterate([args.history], lambda text: console.print(escape(text))), anchor.commit)
+    done = gaps.have(
+        store.iterate([args.history, *args.known], lambda text: console.print(escape(text))), anchor.commit
+    )
     unable = set() if args.retry else {(entry.commit, entry.backend) for entry in gaps.read_unmeasured(args.history)}
     began = time.monotonic()
     while gap := gaps.next_gap(wanted, done, unable, times):
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
                 gaps.note(_unmeasured(gap.commit, verdict, args.stack), args.history)
                 unable.add((gap.commit, verdict.backend))
         if run:
-            path = store.add(run, args.history)
+            path = store.add(run, args.into or args.history)
             console.print(f"  recorded {path}", highlight=False, soft_wrap=True)
             measured = gaps.places(run, anchor.commit)
             done.update(measured)
@@ -154,6 +156,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", action="store_true", help="measure nothing; say what is next")
     parser.add_argument("--retry", action="store_true", help="try again what is noted as impossible")
     parser.add_argument("--history", type=Path, default=config.ROOT / "history", help="folder of the history")
+    parser.add_argument(
+        "--known", action="append", default=[], type=Path, metavar="FOLDER", help="what it has counts as measured, too"
+    )
+    parser.add_argument("--into", type=Path, metavar="FOLDER", help="put the runs here instead of into the history")
     parser.add_argument("--profile", default="pr", help="how much a session measures at most (default: pr)")
     options.add_session(parser)
     options.add_stack(parser)

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from scripts import checkout, config, noise, options
+from scripts import checkout, config, events, noise, options, runner
 from scripts.history import replace
 from scripts.model import Commit, Run
 from scripts.results import exit_code, keep, make_run_id, measure_into
@@ -38,9 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     console = Console()
-    sides = find_sides(args.base, args.head)
+    base = events.read_anchor(config.ROOT / "history").commit if args.anchor else args.base
+    sides = find_sides(base, args.head)
     names = [backend.name for backend in settings.backends]
-    reached = names if args.backends else checkout.reached(sides.changed, names)
+    reached = names if args.backends or args.anchor else checkout.reached(sides.changed, names)
     command = shlex.join(["nox", "-s", "compare", "--", *arguments])
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     run_id = make_run_id(sides.candidate, datetime.now(UTC))
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
         priors = noise.read_priors(run.environment.stack) if run else {}
         verdict = judge(run, sides.baseline, sides.candidate, settings.compare, priors, command, broken)
         replace(folder / "verdict.json", encode_verdict(verdict))
+        regressed = [backend.backend for backend in verdict.backends if backend.outcome is Outcome.REGRESSION]
+        runner.set_outputs(outcome=verdict.outcome.value, regressed=",".join(regressed))
         console.print(render_terminal(verdict))
         console.print(f"Verdict: {folder / 'verdict.json'}", highlight=False)
         return 3 if args.fail_on_regression and verdict.outcome is Outcome.REGRESSION else 0
@@ -95,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("base", nargs="?", help="the baseline (default: where the candidate left main)")
     parser.add_argument("head", nargs="?", help="the candidate (default: the working tree)")
+    parser.add_argument(
+        "--anchor",
+        action="store_true",
+        help="the baseline is the anchor (history/anchor.toml), and all backends are measured",
+    )
     parser.add_argument("--profile", default="pr", help="how much to measure at most (default: pr)")
     parser.add_argument("--fail-on-regression", action="store_true", help="exit with code 3 for a regression")
     options.add_session(parser)

@@ -78,11 +78,12 @@ class DataBranch:
         if self._git("rev-parse", "--git-dir", may_fail=True).returncode:
             raise PipelineError(f"{repository}: not a git repository", "run from a clone of the project")
 
-    def add(self, path: PurePosixPath, data: bytes, message: str) -> Published:
+    def add(self, path: PurePosixPath, data: bytes, message: str, *, again: bool = False) -> Published:
         """Commit one new file on top of the branch and push it; a branch that does not exist is begun.
 
-        Raises PipelineError when the branch has the file, and when the remote cannot be reached, refuses the push, or
-        is too busy.
+        ``again``: that the branch has the file with the same content is success, as when a job is repeated.
+        Raises PipelineError when the branch has the file otherwise, and when the remote cannot be reached, refuses the
+        push, or is too busy.
         """
         blob = self._git("hash-object", "-w", "--stdin", stdin=data).stdout.decode().strip()
         unreachable, tip = 0, ""
@@ -90,7 +91,7 @@ class DataBranch:
             try:
                 tip = self._tip(known=tip)
                 there = self._blob_at(tip, path)
-                if there == blob and attempt > 1:  # an earlier push was carried out though we were told otherwise
+                if there == blob and (again or attempt > 1):  # or an earlier push was carried out though it seemed not
                     return Published(tip, attempt)
                 if there:
                     raise PipelineError(f"{self._remote} {self._ref}: {path} is already there", "nothing was changed")

@@ -18,6 +18,7 @@ examples:
   nox -s record -- --push                    commit it to the branch `history` of `origin` and push, and leave this
                                              clone's files alone; any number of jobs may do so at the same time
   nox -s record -- --push --remote upstream --branch benchmarks
+  nox -s record -- --push downloaded         every run beneath a folder, as a workflow's artifact is
 """
 
 
@@ -29,21 +30,34 @@ def main(arguments: Sequence[str]) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", nargs="?", type=Path, default=Path("results/latest"), help="folder of the run")
+    parser.add_argument(
+        "results", nargs="?", type=Path, default=Path("results/latest"), help="folder of the run, or of several"
+    )
     parser.add_argument("--history", type=Path, default=ROOT / "history", help="folder of the history")
     parser.add_argument("--push", action="store_true", help="add it to the data branch of a remote instead, and push")
     parser.add_argument("--remote", default="origin", help="with --push: which remote (default: origin)")
     parser.add_argument("--branch", default="history", help="with --push: which branch (default: history)")
+    parser.add_argument("--again", action="store_true", help="with --push: a run that is there already, alike, is fine")
     args = parser.parse_args(arguments)
-    run = history.read_run(args.results / "run.json")
-    _check(run, args.results)
-    if args.push:
-        branch = DataBranch(ROOT, args.remote, args.branch)
-        published = branch.add(store.locate(run.id), history.encode_run(run), message(run))
-        print(f"recorded {run.id} in commit {published.commit[:10]} of {args.branch} on {args.remote}")
-    else:
-        print(f"recorded {store.add(run, args.history)}")
+    runs = [(path, history.read_run(path)) for path in find(args.results)]
+    for path, run in runs:
+        _check(run, path.parent)
+    for _, run in runs:
+        if args.push:
+            branch = DataBranch(ROOT, args.remote, args.branch)
+            published = branch.add(store.locate(run.id), history.encode_run(run), message(run), again=args.again)
+            print(f"recorded {run.id} in commit {published.commit[:10]} of {args.branch} on {args.remote}")
+        else:
+            print(f"recorded {store.add(run, args.history)}")
     return 0
+
+
+def find(results: Path) -> list[Path]:
+    """The runs of a folder: its own ``run.json``, or all beneath it, whether as results or as a history."""
+    if (results / "run.json").exists():
+        return [results / "run.json"]
+    found = [path for path in results.rglob("*.json") if path.name == "run.json" or store.RUN_ID.fullmatch(path.stem)]
+    return sorted(found) or [results / "run.json"]
 
 
 def message(run: Run) -> str:

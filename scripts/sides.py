@@ -58,10 +58,7 @@ class Job(NamedTuple):
 def find_sides(base: str | None, head: str | None) -> Sides:
     """The two versions that are compared; without ``head`` the working tree, without ``base`` where it left main."""
     candidate = checkout.find(head) if head else checkout.current()
-    if base is None:
-        trunk = next((name for name in TRUNKS if checkout.exists(name)), "HEAD")
-        base = checkout.merge_base(trunk, candidate.sha)
-    baseline = checkout.find(base)
+    baseline = checkout.find(base or find_base(None, candidate.sha))
     return Sides(
         baseline=baseline,
         candidate=candidate,
@@ -69,6 +66,12 @@ def find_sides(base: str | None, head: str | None) -> Sides:
         candidate_apps=checkout.export_apps(candidate.sha, CACHE) if head else config.ROOT / checkout.APPS,
         changed=checkout.changed_paths(baseline.sha, candidate.sha if head else None),
     )
+
+
+def find_base(trunk: str | None, head: str) -> str:
+    """The hash of the commit where ``head`` left ``trunk``, or main where none is named."""
+    trunk = trunk or next((name for name in TRUNKS if checkout.exists(name)), "HEAD")
+    return checkout.merge_base(trunk, head)
 
 
 def between(baseline: Commit, candidate: Commit) -> Sides:

@@ -100,6 +100,10 @@ def _differences(first: Rounds, second: Rounds) -> np.ndarray[tuple[int], np.dty
     return np.asarray(logs[:, 0] - logs[:, 1])
 
 
+LARGEST = math.log(1e6)
+"""Two rounds can leave everything open: ratios above this are given as this. Their exponential may be no number."""
+
+
 class Prior(Struct):
     """What calibration says of a variance before a session has measured it: about ``variance``, worth ``degrees``.
 
@@ -127,13 +131,12 @@ class Effect(Struct):
 
     def interval(self, level: float) -> tuple[float, float]:
         """The ratio's interval that errs with probability ``level``: 0.05 gives the 95% interval."""
-        reach = self.error * float(stats.t.ppf(1 - level / 2, self.degrees))
-        return math.exp(self.log_ratio - reach), math.exp(self.log_ratio + reach)
+        reach = self._reach(level)
+        return math.exp(self.log_ratio - reach), math.exp(min(self.log_ratio + reach, LARGEST))
 
     def differs(self, level: float) -> bool:
         """Whether the interval at ``level`` leaves out equality."""
-        low, high = self.interval(level)
-        return not low <= 1 <= high
+        return abs(self.log_ratio) > self._reach(level)
 
     def smallest_seen(self, level: float, power: float = 0.8) -> float:
         """The smallest relative effect that a test at ``level`` finds with probability ``power``, as a fraction.
@@ -141,7 +144,11 @@ class Effect(Struct):
         Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2 (sample sizes).
         """
         reach = float(stats.t.ppf(1 - level / 2, self.degrees) + stats.t.ppf(power, self.degrees))
-        return math.expm1(self.error * reach)
+        return math.expm1(min(self.error * reach, LARGEST))
+
+    def _reach(self, level: float) -> float:
+        """How far the interval at ``level`` goes to either side, as a logarithm."""
+        return self.error * float(stats.t.ppf(1 - level / 2, self.degrees))
 
 
 def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Effect:

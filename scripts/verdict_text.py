@@ -70,17 +70,24 @@ def _terminal_table(backend: BackendVerdict) -> Table:
 
 def render_comment(verdict: Verdict) -> str:
     """Markdown of at most COMMENT_LIMIT characters; the first line is the verdict and what is to be done."""
+    return fitted("\n".join([MARKER, f"**{markdown(headline(verdict))}**", "", *body(verdict)]) + "\n")
+
+
+def body(verdict: Verdict) -> list[str]:
+    """What is behind a headline, as lines of Markdown: what changed, and folded what else was compared, and how."""
     changed = [(b, f) for b in verdict.backends for f in b.findings if f.outcome in CHANGES]
-    lines = [MARKER, f"**{markdown(headline(verdict))}**", ""]
-    lines += [f"- {markdown(note)}" for note in notes_on(verdict)]
+    lines = [f"- {markdown(note)}" for note in notes_on(verdict)]
     if changed:
         lines += ["", *_table(changed)]
     if verdict.backends:
         rest = [(b, f) for b in verdict.backends for f in b.findings if f.outcome not in CHANGES]
         lines += _folded("Everything that was compared", _table(rest))
         lines += _folded("How it was measured", [f"- {line}" for line in _conditions(verdict)])
-    lines += _folded("Repeat it", ["", f"    {plain(verdict.command)}", ""])
-    text = "\n".join(lines) + "\n"
+    return lines + _folded("Repeat it", ["", f"    {plain(verdict.command)}", ""])
+
+
+def fitted(text: str) -> str:
+    """The text, cut on purpose where it is longer than a comment may be."""
     if len(text) <= COMMENT_LIMIT:
         return text
     return text[: COMMENT_LIMIT - len(CUT) - len(CLOSE)].rpartition("\n")[0] + CLOSE + CUT

@@ -266,3 +266,12 @@ def test_an_offset_of_the_session_widens_the_interval_and_takes_degrees() -> Non
     narrow, wide = (paired_effect(rounds, prior) for prior in (plain, offset))
     assert wide.error == pytest.approx(math.sqrt(narrow.error**2 + 1e-5))
     assert 8 <= wide.degrees < narrow.degrees
+
+
+def test_two_rounds_that_leave_everything_open() -> None:
+    """One degree of freedom and a strict level: the interval's end is no number any more."""
+    effect = paired_effect([0.0, 0.5])
+    assert not effect.differs(1e-7)
+    low, high = effect.interval(1e-7)
+    assert (low, round(high)) == (0.0, 1_000_000)
+    assert effect.smallest_seen(1e-7) == pytest.approx(1e6, rel=1e-5)

@@ -51,7 +51,7 @@ def test_an_unknown_step(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown step 'bnech'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "apps/README.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "apps/README.md", "docs/github.md"])
 def test_documents_name_what_exists(name: str) -> None:
     text = (ROOT / name).read_text()
     for session in re.findall(r"(?:nox|start_benchmark\.sh) -s (\w+)", text):

@@ -1,0 +1,113 @@
+"""What is said of a pull request: one session's verdict, or that of two where the first says "regression". Pure.
+
+A regression is *confirmed* where a second session, on another runner, says so of the same backend. It is *accepted*
+where somebody has written down that it is wanted. A check fails for those that are confirmed and not accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from scripts.model import Event, PipelineError, Struct
+from scripts.verdict import SCHEMA_VERSION as VERDICT_VERSION
+from scripts.verdict import BackendVerdict, Outcome, Verdict
+
+SCHEMA_VERSION = 1
+LABEL = "benchmark: accepted"
+"""The label of a pull request whose regressions are accepted, all of them."""
+FILE = "decision.json"
+MOST_ROWS = 2000
+"""More backends and findings than any session has; a record with more is not one of ours."""
+
+
+class Acceptance(Struct):
+    """That a backend's regression is wanted, and who says so: an event of history/events.toml, or the label."""
+
+    backend: str
+    by: Literal["event", "label"]
+    text: str
+
+
+class Decision(Struct):
+    """``first`` is None where the session ended without a verdict, ``second`` where there was none."""
+
+    schema_version: int
+    first: Verdict | None
+    second: Verdict | None
+    accepted: tuple[Acceptance, ...] = ()
+
+    @property
+    def suspected(self) -> tuple[BackendVerdict, ...]:
+        """What the first session says is a regression."""
+        return _regressions(self.first)
+
+    @property
+    def confirmed(self) -> tuple[BackendVerdict, ...]:
+        """What both sessions say is one, as the second measured it."""
+        names = {verdict.backend for verdict in self.suspected}
+        return tuple(verdict for verdict in _regressions(self.second) if verdict.backend in names)
+
+    @property
+    def blocking(self) -> tuple[BackendVerdict, ...]:
+        """What is confirmed and not accepted."""
+        accepted = {acceptance.backend for acceptance in self.accepted}
+        return tuple(verdict for verdict in self.confirmed if verdict.backend not in accepted)
+
+
+def _regressions(verdict: Verdict | None) -> tuple[BackendVerdict, ...]:
+    return tuple(b for b in verdict.backends if b.outcome is Outcome.REGRESSION) if verdict else ()
+
+
+def accept(confirmed: Iterable[BackendVerdict], events: Sequence[Event], labels: Iterable[str]) -> list[Acceptance]:
+    """Which of the confirmed regressions are accepted. ``events``: those of the pull request's own commits.
+
+    An event that names metrics accepts a regression of those only: what is seen in others, in counts or in failing
+    requests still blocks.
+    """
+    if LABEL in labels:
+        return [Acceptance(backend=verdict.backend, by="label", text=LABEL) for verdict in confirmed]
+    accepted = [event for event in events if event.kind == "accepted"]
+    found = []
+    for verdict in confirmed:
+        texts = [_accepting(verdict, metric, accepted) for metric in _regressed(verdict)]
+        if all(texts):
+            reasons = "; ".join(dict.fromkeys(text for text in texts if text))
+            found.append(Acceptance(backend=verdict.backend, by="event", text=reasons))
+    return found
+
+
+def _regressed(verdict: BackendVerdict) -> list[str]:
+    """The metrics that show a regression; "" where it is not a metric that does."""
+    metrics = [f.metric for f in verdict.findings if f.outcome is Outcome.REGRESSION]
+    before, after = verdict.statements
+    counted = before is not None and after is not None and after > before
+    return [*dict.fromkeys(metrics), *([""] if counted or verdict.reason or not metrics else [])]
+
+
+def _accepting(verdict: BackendVerdict, metric: str, accepted: Sequence[Event]) -> str:
+    """The text of the first event that accepts a regression of this metric."""
+    return next((event.text for event in accepted if event.concerns(verdict.backend, metric)), "")
+
+
+def encode(decision: Decision) -> bytes:
+    """decision.json"""
+    return msgspec.json.format(msgspec.json.encode(decision), indent=1) + b"\n"
+
+
+def decode(data: bytes, name: str) -> Decision:
+    """A decision from JSON that anybody may have written; PipelineError names the file and what is wrong."""
+    again = "make it anew: nox -s decide"
+    try:
+        decision = msgspec.json.decode(data, type=Decision)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PipelineError(f"{name}: not a valid decision: {error}", again) from error
+    verdicts = [verdict for verdict in (decision.first, decision.second) if verdict]
+    if decision.schema_version != SCHEMA_VERSION or any(v.schema_version != VERDICT_VERSION for v in verdicts):
+        raise PipelineError(f"{name}: made by another version", again)
+    rows = sum(1 + len(backend.findings) for verdict in verdicts for backend in verdict.backends)
+    if rows + len(decision.accepted) > MOST_ROWS:
+        raise PipelineError(f"{name}: {rows} rows, which no session has", again)
+    return decision

@@ -1,0 +1,27 @@
+"""Verb ``reach``: a change -> the backends that it can make slower or faster, and the commit to compare it with."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from scripts import checkout, config, runner
+from scripts.sides import find_base
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0; in a workflow the outputs ``base`` and ``backends`` (separated by commas) say it, too."""
+    parser = argparse.ArgumentParser(
+        prog="nox -s reach --",
+        description="Say which backends a change can reach, and where it left the branch that it is meant for.",
+    )
+    parser.add_argument("base", nargs="?", help="the branch or commit that it is meant for (default: main)")
+    parser.add_argument("head", nargs="?", help="the change's last commit (default: the working tree)")
+    args = parser.parse_args(arguments)
+    candidate = checkout.find(args.head) if args.head else checkout.current()
+    base = find_base(args.base, candidate.sha)
+    names = [backend.name for backend in config.load().backends]
+    reached = checkout.reached(checkout.changed_paths(base, args.head), names)
+    runner.set_outputs(base=base, backends=",".join(reached))
+    print(f"since {base[:10]}: {', '.join(reached) or 'nothing that a backend runs has changed'}")
+    return 0

@@ -1,0 +1,1 @@
+"""A runner for this project's workflows: GitHub's side of them, on this machine."""

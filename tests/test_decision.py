@@ -1,0 +1,169 @@
+"""What two sessions mean for a change, in data and in words."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from scripts import config, decision, decision_text
+from scripts.decision import LABEL, Acceptance, Decision
+from scripts.model import Event, PipelineError
+from scripts.verdict import Outcome, Verdict, broken_backend, judge
+from scripts.verdict_text import COMMENT_LIMIT, MARKER
+from tests.factories import make_paired_run
+
+SETTINGS = config.load()
+BOTH = ("fastapi", "django_wsgi")
+HOSTILE = "<img src=x onerror=alert(1)> | `a` [b](http://c) @everyone\n# d $x$"
+
+
+def verdict(slower: float = 0.0, seed: int = 1, **changes: object) -> Verdict:
+    run = make_paired_run(seed, slower=slower, noise=0.002, **changes)  # type: ignore[arg-type]
+    return judge(run, run.commit, run.commit, SETTINGS.compare, {}, "nox -s compare -- main")
+
+
+def decide(first: Verdict | None, second: Verdict | None = None, *accepted: Acceptance) -> Decision:
+    return Decision(schema_version=1, first=first, second=second, accepted=accepted)
+
+
+def event(kind: str = "accepted", backends: tuple[str, ...] = ("fastapi",), metrics: tuple[str, ...] = ()) -> Event:
+    return Event(commit="a" * 40, kind=kind, text="wanted", backends=backends, metrics=metrics)  # type: ignore[arg-type]
+
+
+BAD, GOOD = verdict(0.08), verdict(0.0, 2)
+
+
+def test_one_session_alone_forbids_nothing() -> None:
+    made = decide(BAD)
+    assert [v.backend for v in made.suspected] == ["fastapi"]
+    assert made.blocking == ()
+    assert "gave no verdict: run it again" in decision_text.headline(made)
+
+
+def test_two_sessions_that_agree_forbid_a_change() -> None:
+    made = decide(BAD, verdict(0.07, 3))
+    assert [v.backend for v in made.blocking] == ["fastapi"]
+    assert decision_text.headline(made) == (
+        "Regression in FastAPI, confirmed by a second session on a fresh runner: look at it before this is merged."
+    )
+    text = decision_text.render(made)
+    assert text.startswith(f"{MARKER}\n**Regression in FastAPI, confirmed")
+    assert "`history/events.toml`" in text
+    assert text.index("Second session") < text.index("First session")
+
+
+def test_two_that_do_not_agree_forbid_nothing() -> None:
+    made = decide(BAD, GOOD)
+    assert made.blocking == ()
+    assert "No confirmed change" in decision_text.headline(made)
+    assert "First session" in decision_text.render(made)
+
+
+def test_each_backend_has_to_be_confirmed_itself() -> None:
+    both = verdict(0.08, backends=BOTH)
+    made = decide(both, GOOD)
+    assert [v.backend for v in made.suspected] == list(BOTH)
+    assert made.blocking == ()
+    only = msgspec.structs.replace(both, backends=tuple(b for b in both.backends if b.backend == "django_wsgi"))
+    assert [v.backend for v in decide(BAD, only).blocking] == [], "the first did not say so of it"
+
+
+def test_without_a_regression_the_first_session_is_the_verdict() -> None:
+    assert decision_text.headline(decide(GOOD)).endswith("nothing has to be done.")
+    assert "Nothing measurable changed" in decision_text.headline(
+        decide(judge(None, GOOD.baseline, GOOD.candidate, SETTINGS.compare, {}, "x"))
+    )
+    assert "ended without a verdict" in decision_text.headline(decide(None))
+
+
+def test_an_event_accepts_its_backend_and_metrics() -> None:
+    confirmed = decide(BAD, BAD).confirmed
+    regressed = tuple(f.metric for f in confirmed[0].findings if f.outcome is Outcome.REGRESSION)
+    assert len(regressed) > 1
+    assert decision.accept(confirmed, [event()], []) == [Acceptance(backend="fastapi", by="event", text="wanted")]
+    assert decision.accept(confirmed, [event(metrics=regressed)], []) != []
+    assert decision.accept(confirmed, [event(metrics=regressed[:1])], []) == [], "the others still block"
+    assert decision.accept(confirmed, [event(kind="note")], []) == []
+    assert decision.accept(confirmed, [event(backends=("django_wsgi",))], []) == []
+
+
+def test_counts_and_failures_need_an_event_about_everything() -> None:
+    more = verdict(0.0, statements=(168, 176))
+    (confirmed,) = decide(more, more).confirmed
+    assert decision.accept([confirmed], [event(metrics=tuple(SETTINGS.compare.metrics))], []) == []
+    assert decision.accept([confirmed], [event()], []) != []
+    broken = broken_backend(SETTINGS.backends[0], "candidate", "it exits")
+    assert decision.accept([broken], [event(metrics=("throughput_rps",))], []) == []
+
+
+def test_the_label_accepts_everything() -> None:
+    made = decide(BAD, BAD)
+    accepted = decision.accept(made.confirmed, [], ["bug", LABEL])
+    made = decide(BAD, BAD, *accepted)
+    assert made.blocking == ()
+    assert "confirmed, and accepted" in decision_text.headline(made)
+    assert f"by the label: {LABEL}" in decision_text.render(made)
+
+
+def test_it_round_trips() -> None:
+    made = decide(BAD, GOOD, Acceptance(backend="fastapi", by="event", text="x"))
+    assert decision.decode(decision.encode(made), "x") == made
+
+
+def document(**changes: object) -> bytes:
+    return msgspec.json.encode(msgspec.to_builtins(decide(BAD, GOOD)) | changes)
+
+
+MANY = msgspec.to_builtins(BAD) | {"backends": [msgspec.to_builtins(BAD.backends[0])] * 1_000}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        document(extra=1),
+        document(schema_version=2),
+        document(first={"schema_version": 1}),
+        document(first=msgspec.to_builtins(BAD) | {"schema_version": 9}),
+        document(first=msgspec.to_builtins(BAD) | {"false_alarms": "NaN"}),
+        document().replace(b'"wall_s":', b'"wall_s":NaN,"x":'),
+        document().replace(b'"wall_s":', b'"wall_s":Infinity,"x":'),
+        document(first=MANY),
+        document(accepted=[{"backend": "a", "by": "event", "text": "b"}] * 5_000),
+    ],
+)
+def test_a_hostile_record_is_refused(data: bytes) -> None:
+    with pytest.raises(PipelineError, match=r"decision\.json: "):
+        decision.decode(data, "decision.json")
+
+
+def hostile() -> Decision:
+    backend = msgspec.structs.replace(BAD.backends[0], label=HOSTILE, backend=HOSTILE, reason=HOSTILE)
+    commit = msgspec.structs.replace(BAD.candidate, subject=HOSTILE)
+    bad = msgspec.structs.replace(BAD, backends=(backend,), candidate=commit, command=HOSTILE, stopped_by=HOSTILE)
+    return decide(bad, bad, Acceptance(backend="x", by="event", text=HOSTILE))
+
+
+def test_hostile_texts_are_shown_as_they_are() -> None:
+    text = decision_text.render(hostile())
+    shown = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    assert "<img" not in shown.replace("\\<img", "")
+    assert "@everyone" not in shown
+    assert "](http://" not in shown
+    assert "\n# d" not in text
+
+
+def test_a_comment_always_fits() -> None:
+    backend = msgspec.structs.replace(BAD.backends[0], reason="x" * 3_000)
+    long = msgspec.structs.replace(BAD, backends=(backend,) * 40)
+    text = decision_text.render(decide(long, long))
+    assert len(text) <= COMMENT_LIMIT
+    assert text.endswith("verdict.json has it all._\n")
+
+
+def test_a_run_without_a_record_is_told_honestly() -> None:
+    text = decision_text.render_failure("cancelled", "https://github.com/o/r/actions/runs/1")
+    assert text.startswith(f"{MARKER}\n**The benchmark was cancelled before it had a verdict: nothing can be said.**")
+    assert "ended (failure)" in decision_text.render_failure("failure", "https://x")

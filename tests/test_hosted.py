@@ -1,0 +1,331 @@
+"""The workflows, executed: from events to comments, history, issues and the site. Measuring is stood in for here by
+stored sessions; `nox -s play` plays the same stories with real ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scripts import checkout, config, history
+from scripts.config import ROOT
+from scripts.model import Run
+from scripts.results import make_run_id
+from scripts.verdict import encode_verdict, judge
+from scripts.verdict_text import MARKER
+from tests.factories import git, make_paired_run
+from tests.hosted.executor import Job, Refused, World, _settings
+from tests.hosted.expressions import condition, evaluate, interpolate
+from tests.hosted.service import unzip
+from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
+
+BACKEND = "apps/fastapi/benchmark/workload.py"
+COUNTED = history.read_run(ROOT / "history/runs/2026/11/20261124T134200Z-eb1d571-de6544.json").parity
+"""What the backends really do for a request, at the newest recorded commit."""
+STATUS = {"success": lambda: True, "failure": lambda: False, "always": lambda: True, "cancelled": lambda: False}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with open_world(tmp_path) as world:
+        world.variables = {"BENCHMARK_STACK": "native"}
+        yield world
+
+
+def stored_session(job: Job, environment: Mapping[str, str], slower: float = 0.0, statements: int = 168) -> int:
+    """What `compare` leaves: a stored session's record, of the commits that this job would have measured."""
+    backends = tuple(filter(None, environment["BACKENDS"].split(","))) or ("fastapi",)
+    candidate = checkout.current(job.workspace)
+    anchored = checkout.read_file("HEAD", "history/anchor.toml", job.workspace) or ""
+    base = environment["BASE"] or anchored.split('commit = "')[1][:40]
+    baseline = checkout.find(base, job.workspace)
+    run: Run = make_paired_run(int(job.github["run_id"]), backends=backends, slower=slower, noise=0.002)
+    parity = tuple(
+        msgspec.structs.replace(
+            counted,
+            arm=arm,
+            statements_per_request=statements if arm == "candidate" else counted.statements_per_request,
+        )
+        for arm in ("baseline", "candidate")
+        for counted in COUNTED
+        if counted.backend in backends
+    )
+    run_id = f"{make_run_id(candidate, datetime.now(UTC)).rpartition('-')[0]}-{job.github['run_id']}.1"
+    run = msgspec.structs.replace(run, id=run_id, commit=candidate, baseline=baseline, layout="duet", parity=parity)
+    verdict = judge(run, baseline, candidate, config.load().compare, {}, "nox -s compare")
+    folder = job.workspace / "results" / run_id
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs" / "fastapi.log").write_text("started")
+    (folder.parent / "latest").symlink_to(run_id)
+    history.write_run(run, folder / "run.json")
+    (folder / "verdict.json").write_bytes(encode_verdict(verdict))
+    regressed = [b.backend for b in verdict.backends if b.outcome.value == "regression"]
+    with Path(environment["GITHUB_OUTPUT"]).open("a") as file:
+        file.write(f"outcome={verdict.outcome.value}\nregressed={','.join(regressed)}\n")
+    return 0
+
+
+def stored_site(job: Job, _: Mapping[str, str]) -> int:
+    """A site that says how many runs it has been given."""
+    runs = [path for root in ("history", "results/data") for path in (job.workspace / root / "runs").rglob("*.json")]
+    (job.workspace / "_site").mkdir()
+    (job.workspace / "_site" / "index.html").write_text(f"{len(runs)} runs")
+    return 0
+
+
+def slower_pull(world: World, login: str = "fork") -> tuple[Author, dict[str, object]]:
+    author = Author(world, login)
+    author.change({BACKEND: author.read(BACKEND) + "\n# slower\n"}, "Take more time")
+    return author, author.open_pull(7, "slow")
+
+
+def test_a_fork_that_makes_a_backend_slower(world: World) -> None:
+    """Two sessions, a red check, one comment; then the author says that it is wanted, and the check is green."""
+    world.stand_ins = {"compare": partial(stored_session, slower=0.08), "build_site": stored_site}
+    author, event = slower_pull(world)
+    run = run_pull_request(world, event)
+    results = {name: job.result for name, job in run.jobs.items()}
+    assert results == {
+        "reach": "success",
+        "measure/session": "success",
+        "confirm/session": "success",
+        "decide": "failure",
+        "preview": "success",
+    }, run.log
+    assert run.jobs["reach"].outputs["backends"] == "fastapi"
+    assert "::error title=Regression in FastAPI::Throughput -7." in run.jobs["decide"].log
+    assert run.jobs["decide"].summary.startswith(f"{MARKER}\n**Regression in FastAPI, confirmed")
+    names = sorted(artifact["name"] for artifact in world.service.artifacts)
+    assert names == ["decision-1", "first-1", "first-logs-1", "preview-1", "second-1", "second-logs-1"]
+
+    said = run_comment(world, completed(event, run))
+    assert said.conclusion == "success", said.log
+    (comment,) = world.service.comments[7]
+    assert comment["body"] == run.jobs["decide"].summary
+    assert "POST /repos/owner/project/issues/7/comments" in world.service.log
+
+    slow = author.head
+    events = author.read("history/events.toml")
+    entry = f'\n[[events]]\ncommit = "{slow}"\nkind = "accepted"\nbackends = ["fastapi"]\ntext = "it is safer"\n'
+    author.change({"history/events.toml": events + entry}, "Accept it")
+    event = author.open_pull(7, "slow")
+    run = run_pull_request(world, event)
+    assert run.conclusion == "success", run.log
+    run_comment(world, completed(event, run))
+    (comment,) = world.service.comments[7]
+    assert "confirmed, and accepted: nothing has to be done." in comment["body"]
+    assert "it is safer" in comment["body"]
+
+
+def test_a_first_alarm_that_the_second_session_does_not_confirm(world: World) -> None:
+    slower = iter([0.08, 0.0])
+    world.stand_ins = {"compare": lambda job, env: stored_session(job, env, next(slower)), "build_site": stored_site}
+    _, event = slower_pull(world, "owner")
+    run = run_pull_request(world, event)
+    assert run.conclusion == "success", run.log
+    assert run.jobs["confirm/session"].result == "success"
+    run_comment(world, completed(event, run))
+    assert "No confirmed change" in world.service.comments[7][0]["body"]
+
+
+def test_the_label_counts_as_it_is_when_the_failed_job_is_run_again(world: World) -> None:
+    world.stand_ins = {"compare": partial(stored_session, slower=0.08), "build_site": stored_site}
+    _, event = slower_pull(world)
+    run = run_pull_request(world, event)
+    assert run.jobs["decide"].result == "failure", run.log
+    world.service.labels[7] = ["benchmark: accepted"]
+    run = run_pull_request(world, event, again=run)
+    assert list(run.jobs) == ["decide"], "nothing is measured again"
+    assert run.conclusion == "success", run.log
+    run_comment(world, completed(event, run))
+    assert "confirmed, and accepted" in world.service.comments[7][0]["body"]
+
+
+def test_a_change_of_documents_is_not_measured(world: World) -> None:
+    author = Author(world, "fork")
+    author.change({"README.md": author.read("README.md") + "\nMore.\n", "apps/README.md": "x"}, "Explain")
+    event = author.open_pull(7, "docs")
+    run = run_pull_request(world, event)
+    assert run.conclusion == "success", run.log
+    assert {name for name, job in run.jobs.items() if job.result == "skipped"} == {"measure", "confirm", "preview"}
+    assert "Nothing measurable changed" in run.jobs["decide"].summary
+    assert run_comment(world, completed(event, run)).conclusion == "success"
+    assert world.service.comments == {}
+
+
+def test_a_session_that_fails_leaves_its_logs_and_an_honest_comment(world: World) -> None:
+    def broken(job: Job, _: Mapping[str, str]) -> int:
+        logs = job.workspace / "results" / "20261124T000000Z-abcdef0-1.1.failed" / "logs"
+        logs.mkdir(parents=True)
+        (logs / "compose.log").write_text("container fastapi is unhealthy")
+        return 1
+
+    world.stand_ins = {"compare": broken}
+    _, event = slower_pull(world)
+    run = run_pull_request(world, event)
+    assert run.conclusion == "failure"
+    logs = [artifact for artifact in world.service.artifacts if artifact["name"] == "first-logs-1"]
+    assert b"compose.log" in logs[0]["data"]
+    assert run.jobs["decide"].result == "success", "a check fails for a confirmed regression only"
+    run_comment(world, completed(event, run))
+    assert "ended without a verdict" in world.service.comments[7][0]["body"]
+    run_comment(world, completed(event, run, conclusion="cancelled", run_attempt=2))
+    assert "was cancelled before it had a verdict" in world.service.comments[7][0]["body"]
+
+
+def main(world: World) -> str:
+    return git(world.origin, "rev-parse", "main").strip()
+
+
+def test_nightly_to_history_to_site(world: World) -> None:
+    world.stand_ins = {"compare": stored_session, "build_site": stored_site}
+    run = world.run("nightly.yml", "schedule", {"schedule": "17 3 * * *"}, main(world))
+    assert run.conclusion == "success", run.log
+    assert {name for name, job in run.jobs.items() if job.result == "success"} == {
+        "track/measure/session",
+        "track/record",
+        "track/alert",
+        "track/pages/build",
+        "track/pages/deploy",
+    }
+    (recorded,) = git(world.origin, "ls-tree", "-r", "--name-only", "history").split()
+    assert recorded.startswith("runs/20")
+    stored = history.decode_run(git(world.origin, "show", f"history:{recorded}").encode(), recorded)
+    assert stored.commit.sha == main(world)
+    assert stored.baseline
+    assert stored.baseline.sha in (git(world.origin, "show", "main:history/anchor.toml"))
+    here = len(git(world.origin, "ls-tree", "-r", "--name-only", "main", "history/runs").split())
+    assert (world.deployed / "index.html").read_text() == f"{here + 1} runs"
+    assert world.service.issues == []
+
+
+def test_a_regression_opens_an_issue_that_its_mending_closes(world: World) -> None:
+    """A count is certain, so that one run each is enough."""
+    world.stand_ins = {"build_site": stored_site}
+    author = Author(world)
+    event = {"ref": "refs/heads/main"}
+    for subject, statements, states in (
+        ("Good", 168, []),
+        ("One more SELECT in each transaction", 176, ["open"]),
+        ("Without it again", 168, ["closed"]),
+    ):
+        world.stand_ins["compare"] = partial(stored_session, statements=statements)
+        author.change({BACKEND: f"# {subject}\n" + author.read(BACKEND)}, subject)
+        run = world.run("track.yml", "push", event, author.push())
+        assert run.conclusion == "success", run.log
+        assert [issue["state"] for issue in world.service.issues] == states, run.log
+    (issue,) = world.service.issues
+    assert issue["title"].startswith("Regression in FastAPI: Statements a request 168 -> 176 since")
+    assert "One more SELECT in each transaction" in issue["body"]
+    assert "Closed by itself: the figures have recovered" in issue["body"]
+
+
+def test_a_record_job_that_is_repeated_changes_nothing(world: World) -> None:
+    world.stand_ins = {"compare": stored_session, "build_site": stored_site}
+    world.run("track.yml", "push", {}, main(world))
+    tip = git(world.origin, "rev-parse", "history")
+    (kept,) = [artifact for artifact in world.service.artifacts if artifact["name"] == "track-1"]
+
+    def again(job: Job, _: Mapping[str, str]) -> int:
+        unzip(kept["data"], job.workspace / "results")
+        return 0
+
+    world.stand_ins["compare"] = again
+    run = world.run("track.yml", "push", {}, main(world))
+    assert run.jobs["record"].result == "success", run.log
+    assert git(world.origin, "rev-parse", "history") == tip
+
+
+def test_by_hand_from_another_branch_nothing_is_recorded_or_deployed(world: World) -> None:
+    world.stand_ins = {"compare": stored_session, "build_site": stored_site}
+    world.run("track.yml", "push", {}, main(world))
+    before = git(world.origin, "rev-parse", "history"), world.deployed.stat().st_mtime
+    sha = Author(world).push("branch")
+    run = world.run("track.yml", "workflow_dispatch", {}, sha, "refs/heads/branch")
+    assert run.jobs["record"].result == run.jobs["alert"].result == run.jobs["pages"].result == "skipped"
+    run = world.run("pages.yml", "workflow_dispatch", {}, sha, "refs/heads/branch")
+    assert run.jobs["build"].result == "success", run.log
+    assert run.jobs["deploy"].result == "skipped"
+    assert (git(world.origin, "rev-parse", "history"), world.deployed.stat().st_mtime) == before
+
+
+def test_by_hand_inputs_are_checked(world: World) -> None:
+    with pytest.raises(Refused, match="task: 'deploy' is not one of"):
+        world.run("track.yml", "workflow_dispatch", {}, main(world), task="deploy")
+    run = world.run(
+        "track.yml", "workflow_dispatch", {}, main(world), task="bisect", backends="fastapi", range="--upload=x..-y"
+    )
+    assert run.jobs["bisect"].result == "failure"
+    assert "names no commit of this repository" in run.jobs["bisect"].log
+    assert {name for name, job in run.jobs.items() if job.result != "skipped"} == {"bisect"}
+    run = world.run("track.yml", "workflow_dispatch", {}, main(world), task="calibrate", backends="$(touch x)")
+    assert "unknown backend '$(touch x)'" in run.jobs["calibrate"].log
+
+
+def test_a_caller_may_not_be_exceeded(world: World) -> None:
+    author = Author(world)
+    text = author.read(".github/workflows/nightly.yml")
+    author.change({".github/workflows/nightly.yml": text.replace("issues: write", "issues: read")}, "Less")
+    world.stand_ins = {"compare": stored_session, "build_site": stored_site}
+    sha = author.push()
+    with pytest.raises(Refused, match="job alert wants issues: write"):
+        world.run("nightly.yml", "schedule", {}, sha)
+
+
+@pytest.mark.parametrize(("login", "pushed"), [("fork", False), ("owner", True)])
+def test_a_forks_token_cannot_write_whatever_its_workflow_asks_for(world: World, login: str, pushed: bool) -> None:
+    """Whoever may push to the repository may do this, too: the same change is the control."""
+    author = Author(world, login)
+    text = author.read(".github/workflows/pull-request.yml")
+    head, decide, rest = text.partition("  decide:\n")
+    rest = rest.replace("contents: read", "contents: write").replace("persist-credentials: false", "")
+    rest = re.sub(r"run: \./start_benchmark\.sh -s decide .*", "run: git push origin HEAD:refs/heads/taken", rest)
+    author.change({".github/workflows/pull-request.yml": head + decide + rest, "README.md": "x"}, "Take more")
+    run = run_pull_request(world, author.open_pull(7, "evil"))
+    (push,) = [step for step in run.jobs["decide"].steps if step.name.startswith("Is there")]
+    assert push.outcome == ("success" if pushed else "failure"), push.log
+    assert ("refs/heads/taken" in git(world.origin, "for-each-ref")) == pushed
+
+
+EXPRESSIONS = [
+    ("1 < 2 && 'A' == 'a'", True),
+    ("'' || 'x'", "x"),
+    ("true && 'yes' || ''", "yes"),
+    ("null == 0", True),
+    ("contains(fromJSON('[\"a\", \"b\"]'), 'B')", True),
+    ("join(a.*.b, '+')", "1+2"),
+    ("a[1].b", "2"),
+    ("format('{0}-{1}', 'a', c)", "a-3"),
+    ("!(c != 3) && startsWith('Hello', 'he')", True),
+    ("missing.deeper.still", None),
+    ("'it''s'", "it's"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), EXPRESSIONS)
+def test_expressions(text: str, value: object) -> None:
+    contexts = {"a": [{"b": "1"}, {"b": "2"}], "c": 3, "missing": None}
+    assert evaluate(text, contexts) == value
+
+
+def test_conditions_and_texts() -> None:
+    assert interpolate("a ${{ x }} b ${{ y }}", {"x": True, "y": None}) == "a true b "
+    assert interpolate("${{ x }}", {"x": False}) is False
+    failed = {**STATUS, "success": lambda: False, "failure": lambda: True}
+    assert not condition("${{ x }}", {"x": True}, failed), "success() is meant"
+    assert condition("${{ !cancelled() && x }}", {"x": True}, failed)
+    assert condition("failure()", {}, failed)
+    with pytest.raises(ValueError, match="no context 'nothing'"):
+        evaluate("nothing.at.all", {})
+
+
+def test_environment_files() -> None:
+    text = "a=1\nb<<END\ntwo\nlines\nEND\nc=x=y\n"
+    assert dict(_settings(text)) == {"a": "1", "b": "two\nlines", "c": "x=y"}
+    assert json.dumps(list(_settings(""))) == "[]"
