@@ -9,34 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scripts import charts, prose, study
-from scripts.escape import plain
 from scripts.history import replace
-from scripts.model import METRICS, Run, Struct
+from scripts.model import METRICS, Run
 from scripts.summary import Cell, Summary, blocks_frame, summarize
-
-SITE = Path(__file__).parent.parent / "site"
-
-Row = tuple[str, ...]
-
-
-class Table(Struct):
-    """Text of a table; the first column heads the rows."""
-
-    header: Row
-    rows: tuple[Row, ...]
-
-
-class Picture(Struct):
-    """A figure as inline SVG, with its numbers as a table."""
-
-    name: str
-    title: str
-    svg: str
-    table: Table
+from scripts.templates import SITE, Picture, Row, Table, environment
 
 
 def write_report(run: Run, directory: Path) -> Path:
@@ -64,17 +43,9 @@ def artifacts(run: Run) -> dict[str, bytes]:
 
 def render_html(run: Run, summary: Summary) -> str:
     """The whole report as one page that needs nothing else: no script, no remote reference, no other file."""
-    css = "\n".join((SITE / "static" / name).read_text(encoding="utf-8") for name in ("report.css", "charts.css"))
+    css = "\n".join((SITE / "static" / name).read_text(encoding="utf-8") for name in ("base.css", "charts.css"))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment = Environment(
-        loader=FileSystemLoader(SITE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,  # what is Markup is ours
-    )
-    page = environment.get_template("report.html").render(css=Markup(css), digest=digest, **_context(run, summary))
+    page = environment().get_template("report.html").render(css=Markup(css), digest=digest, **_context(run, summary))
     return page + "\n"
 
 
@@ -85,7 +56,7 @@ def _context(run: Run, summary: Summary) -> dict[str, Any]:
             name=name,
             title=figure.title,
             svg=Markup(charts.draw(figure)),  # escaped by charts.py
-            table=_figure_table(figure),
+            table=figure_table(figure),
         )
         for name, figure in study.all_figures(run, summary).items()
     ]
@@ -110,7 +81,7 @@ def _context(run: Run, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _figure_table(figure: charts.Figure) -> Table:
+def figure_table(figure: charts.Figure) -> Table:
     xs = sorted({x for points in figure.series.values() for x in points})
     rows = [(str(x), *(prose.figure(points.get(x)) for points in figure.series.values())) for x in xs]
     return Table(header=("users", *figure.series), rows=tuple(rows))
