@@ -1,0 +1,214 @@
+"""What all pages of the site are made from: a card for each run, and what is known of the history as a whole.
+
+A page module renders text from it and touches nothing else: ``render(catalog: Catalog, shell: Shell, ...) -> str``, and
+for the page of a run ``render_run(run: Run, card: RunCard, catalog: Catalog, shell: Shell) -> str``.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from datetime import date
+from functools import cached_property
+
+import msgspec
+
+from scripts.changes import Change, Changes
+from scripts.model import (
+    METRICS,
+    Anchor,
+    Commit,
+    Config,
+    DependencyChange,
+    Environment,
+    Event,
+    Layout,
+    Revision,
+    Struct,
+    Workload,
+)
+from scripts.stats import Prior
+
+COLUMNS = ("value", "baseline", "ratio", "low", "high")
+"""The numbers of one metric of one backend at one level: geometric means over the blocks of the candidate and of the
+baseline arm, the ratio of the two from paired blocks, and its 95% interval over rounds."""
+
+METRIC_NAMES = tuple(METRICS)
+_PLACES = {name: place for place, name in enumerate(METRIC_NAMES)}
+
+
+class Estimate(Struct):
+    """A ratio with its 95% interval; ``low`` and ``high`` are None where one round is all there is."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+
+
+class RunCard(Struct):
+    """One run, as lists, trends and neighbours need it.
+
+    ``time``: UTC seconds since 1970 when it started, as ``started`` says in ISO 8601. ``levels``: those of its profile,
+    ascending. ``fingerprint``: of the environment (`scripts.fingerprint`), which ``place`` describes for people.
+    ``statements``: for each request, by backend, and ``unequal``: the backends whose work differs from the contract's.
+    ``blocks`` were measured in both arms, ``invalid`` of them do not count, of which ``lost`` were not made good by a
+    repetition. ``numbers``: what `value` and `ratio` read.
+    """
+
+    id: str
+    started: str
+    time: int
+    commit: Commit
+    baseline: Commit | None
+    layout: Layout | None
+    scenario: str
+    profile: str
+    levels: tuple[int, ...]
+    labels: dict[str, str]
+    environment: Environment
+    fingerprint: str
+    place: str
+    workload: Workload
+    packages: dict[str, dict[str, str]]
+    statements: dict[str, int]
+    unequal: tuple[str, ...]
+    blocks: int
+    invalid: int
+    lost: int
+    complete: bool
+    numbers: bytes
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        return tuple(self.labels)
+
+    @property
+    def parity(self) -> bool:
+        """Whether all backends did equal work."""
+        return not self.unequal
+
+    def value(self, backend: str, metric: str, level: int | None = None) -> float | None:
+        """The metric of the candidate at a level; over all levels (None), the geometric mean where each has a value."""
+        return self._number(backend, metric, level, 0)
+
+    def baseline_value(self, backend: str, metric: str, level: int | None = None) -> float | None:
+        """As `value`, of the baseline arm."""
+        return self._number(backend, metric, level, 1)
+
+    def ratio(self, backend: str, metric: str, level: int | None = None) -> Estimate | None:
+        """Candidate / baseline in paired blocks; None where there are none."""
+        ratio = self._number(backend, metric, level, 2)
+        if ratio is None:
+            return None
+        low, high = (self._number(backend, metric, level, column) for column in (3, 4))
+        return Estimate(ratio=ratio, low=low, high=high)
+
+    def _number(self, backend: str, metric: str, level: int | None, column: int) -> float | None:
+        if backend not in self.labels or (level is not None and level not in self.levels):
+            return None
+        columns = len(COLUMNS) if self.baseline else 1
+        if column >= columns:
+            return None
+        scope = 0 if level is None else 1 + self.levels.index(level)
+        row = (self.backends.index(backend) * (1 + len(self.levels)) + scope) * len(METRICS) + _PLACES[metric]
+        (number,) = struct.unpack_from("<f", self.numbers, 4 * (row * columns + column))
+        return None if math.isnan(number) else float(number)
+
+
+class Published(Struct):
+    """Figures of a published study (history/published/<date>.toml), by backend and then by level of ``levels``.
+
+    Its requests are a cycle of ``endpoints_per_cycle`` endpoints, of which the io-intensive one is one.
+    """
+
+    title: str
+    published: date
+    endpoints_per_cycle: int
+    levels: tuple[int, ...]
+    throughput_rps: dict[str, tuple[float, ...]]
+    error_percent: dict[str, tuple[float, ...]]
+    statements_per_request: dict[str, int]
+
+
+class Upgrade(Struct):
+    """Packages that one run notes in other versions than the run before it, by the notes of both."""
+
+    run: str
+    packages: tuple[DependencyChange, ...]
+
+
+class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
+    """The history as a whole. ``cards``: oldest first. ``labels``: of the backends, those of bench.toml first.
+
+    ``line``: the commits that lead to the newest, each after its parents; empty where there is no repository.
+    ``changes``: None where nobody looked for any. ``damaged``: files of the history that could not be read, and why.
+    ``priors``: what calibration knows of the noise, by ``backend/metric``, empty where nothing was calibrated.
+    """
+
+    config: Config
+    cards: tuple[RunCard, ...]
+    labels: dict[str, str]
+    line: tuple[Revision, ...] = ()
+    changes: Changes | None = None
+    events: tuple[Event, ...] = ()
+    anchor: Anchor | None = None
+    published: tuple[Published, ...] = ()
+    upgrades: tuple[Upgrade, ...] = ()
+    priors: dict[str, Prior] = msgspec.field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def newest(self) -> RunCard | None:
+        return self.cards[-1] if self.cards else None
+
+    @cached_property
+    def levels(self) -> tuple[int, ...]:
+        """Every level that any run has, ascending."""
+        return tuple(sorted({level for card in self.cards for level in card.levels}))
+
+    @cached_property
+    def by_id(self) -> Mapping[str, RunCard]:
+        return {card.id: card for card in self.cards}
+
+    @cached_property
+    def by_commit(self) -> Mapping[str, tuple[RunCard, ...]]:
+        """The runs that measured a commit, by its hash, oldest first."""
+        found: dict[str, list[RunCard]] = {}
+        for card in self.cards:
+            found.setdefault(card.commit.sha, []).append(card)
+        return {sha: tuple(cards) for sha, cards in found.items()}
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where a commit is in the line."""
+        return {revision.sha: place for place, revision in enumerate(self.line)}
+
+    @cached_property
+    def environments(self) -> Mapping[str, RunCard]:
+        """By fingerprint, the newest run of each environment, which has it in words (``place``)."""
+        return {card.fingerprint: card for card in self.cards}
+
+    def changes_of(self, backend: str) -> tuple[Change, ...]:
+        """The changes of one backend, in the order of the line."""
+        return tuple(change for change in self.all_changes if backend in change.backends)
+
+    @property
+    def all_changes(self) -> tuple[Change, ...]:
+        return self.changes.changes if self.changes else ()
+
+    def neighbours(self, card: RunCard) -> tuple[RunCard | None, RunCard | None]:
+        """The runs before and after, of any commit and environment."""
+        place = self._order[card.id]
+        before = self.cards[place - 1] if place else None
+        after = self.cards[place + 1] if place + 1 < len(self.cards) else None
+        return before, after
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {card.id: place for place, card in enumerate(self.cards)}
+
+
+def parse_published(text: str) -> Published:
+    """Figures from TOML. Raises msgspec.DecodeError for what is not such a file."""
+    return msgspec.toml.decode(text, type=Published)
