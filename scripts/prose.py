@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -185,3 +186,18 @@ def footnotes(summary: Summary) -> dict[tuple[str, ...], int]:
     """A number for each distinct set of reasons, in the order of levels and backends."""
     cells: list[Cell] = [cell for level in summary.levels for cell in level.cells if cell.reasons]
     return {reasons: number for number, reasons in enumerate(dict.fromkeys(cell.reasons for cell in cells), 1)}
+
+
+def command(run: Run) -> str:
+    """The command that measures the same again, with everything that options can have changed."""
+    options = {
+        "seed": str(run.seed),
+        "levels": ",".join(map(str, run.profile.levels)),
+        "rounds": str(run.profile.rounds),
+        "duration": f"{run.profile.duration_s:g}",
+        "backends": ",".join(run.backends),
+        "database": run.environment.database.lower(),
+        "durability": run.environment.durability,
+    }
+    words = [run.profile.name, *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return f"./start_benchmark.sh -s bench -- {shlex.join(words)}"

@@ -45,12 +45,12 @@ def render_html(run: Run, summary: Summary) -> str:
     """The whole report as one page that needs nothing else: no script, no remote reference, no other file."""
     css = "\n".join((SITE / "static" / name).read_text(encoding="utf-8") for name in ("base.css", "charts.css"))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    page = environment().get_template("report.html").render(css=Markup(css), digest=digest, **_context(run, summary))
+    page = environment().get_template("report.html").render(css=Markup(css), digest=digest, **context(run, summary))
     return page + "\n"
 
 
-def _context(run: Run, summary: Summary) -> dict[str, Any]:
-    """Everything that the template shows."""
+def context(run: Run, summary: Summary) -> dict[str, Any]:
+    """Everything that the templates of a run show: run_head.html and run_body.html."""
     pictures = [
         Picture(
             name=name,
@@ -77,7 +77,7 @@ def _context(run: Run, summary: Summary) -> dict[str, Any]:
         "blocks": _blocks_table(run),
         "environment": _environment_table(run),
         "packages": _packages_table(run),
-        "command": study.command(run),
+        "command": prose.command(run),
     }
 
 

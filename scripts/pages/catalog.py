@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
@@ -35,6 +37,7 @@ COLUMNS = ("value", "baseline", "ratio", "low", "high")
 baseline arm, the ratio of the two from paired blocks, and its 95% interval over rounds."""
 
 METRIC_NAMES = tuple(METRICS)
+T = TypeVar("T")
 _PLACES = {name: place for place, name in enumerate(METRIC_NAMES)}
 
 
@@ -84,6 +87,11 @@ class RunCard(Struct):
         return tuple(self.labels)
 
     @property
+    def columns(self) -> int:
+        """How many of `COLUMNS` there are."""
+        return len(COLUMNS) if self.baseline else 1
+
+    @property
     def parity(self) -> bool:
         """Whether all backends did equal work."""
         return not self.unequal
@@ -107,12 +115,11 @@ class RunCard(Struct):
     def _number(self, backend: str, metric: str, level: int | None, column: int) -> float | None:
         if backend not in self.labels or (level is not None and level not in self.levels):
             return None
-        columns = len(COLUMNS) if self.baseline else 1
-        if column >= columns:
+        if column >= self.columns:
             return None
         scope = 0 if level is None else 1 + self.levels.index(level)
         row = (self.backends.index(backend) * (1 + len(self.levels)) + scope) * len(METRICS) + _PLACES[metric]
-        (number,) = struct.unpack_from("<f", self.numbers, 4 * (row * columns + column))
+        (number,) = struct.unpack_from("<f", self.numbers, 4 * (row * self.columns + column))
         return None if math.isnan(number) else float(number)
 
 
@@ -174,10 +181,7 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
     @cached_property
     def by_commit(self) -> Mapping[str, tuple[RunCard, ...]]:
         """The runs that measured a commit, by its hash, oldest first."""
-        found: dict[str, list[RunCard]] = {}
-        for card in self.cards:
-            found.setdefault(card.commit.sha, []).append(card)
-        return {sha: tuple(cards) for sha, cards in found.items()}
+        return _grouped((card.commit.sha, card) for card in self.cards)
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -204,9 +208,83 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
         after = self.cards[place + 1] if place + 1 < len(self.cards) else None
         return before, after
 
+    def measured_beside(self, sha: str) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
+        """Hash and subject of the nearest commits of the line that were measured, before and after one of the line."""
+        place = self.places.get(sha)
+        if place is None:
+            return None, None
+        first, after = bisect_left(self._measured, place), bisect_right(self._measured, place)
+        return self._named(first - 1), self._named(after)
+
+    def _named(self, index: int) -> tuple[str, str] | None:
+        if not 0 <= index < len(self._measured):
+            return None
+        revision = self.line[self._measured[index]]
+        return revision.sha, revision.subject
+
+    @cached_property
+    def _measured(self) -> list[int]:
+        """The places in the line of commits that have a run, ascending."""
+        return sorted(place for sha, place in self.places.items() if sha in self.by_commit)
+
+    def previous(self, card: RunCard) -> RunCard | None:
+        """The run before this one in the same environment."""
+        return self._previous[card.id]
+
+    def rank(self, card: RunCard) -> int:
+        """How many runs are newer."""
+        return len(self.cards) - 1 - self._order[card.id]
+
+    @cached_property
+    def changes_at(self) -> Mapping[str, tuple[Change, ...]]:
+        """The changes that begin or end at a run, by its id."""
+        return _grouped((run, change) for change in self.all_changes for run in {change.before.run, change.after.run})
+
+    @cached_property
+    def changes_in(self) -> Mapping[str, tuple[Change, ...]]:
+        """The changes that a commit may have made, by its hash."""
+        return _grouped(
+            (sha, change)
+            for change in self.all_changes
+            for sha in {change.after.commit, *(revision.sha for revision in change.commits)}
+        )
+
+    @cached_property
+    def events_at(self) -> Mapping[str, tuple[Event, ...]]:
+        """The events of a commit, by its hash."""
+        return _grouped((event.commit, event) for event in self.events)
+
+    @cached_property
+    def upgrades_at(self) -> Mapping[str, tuple[DependencyChange, ...]]:
+        """What changed in the packages with a run, by its id."""
+        return {upgrade.run: upgrade.packages for upgrade in self.upgrades}
+
+    @cached_property
+    def commits(self) -> tuple[str, ...]:
+        """The commits that have a page: those measured, and those that changes, events and the anchor name."""
+        named = [event.commit for event in self.events] + ([self.anchor.commit] if self.anchor else [])
+        baselines = [card.baseline.sha for card in self.cards if card.baseline]
+        return tuple(dict.fromkeys(sha for sha in (*self.by_commit, *baselines, *self.changes_in, *named) if sha))
+
     @cached_property
     def _order(self) -> Mapping[str, int]:
         return {card.id: place for place, card in enumerate(self.cards)}
+
+    @cached_property
+    def _previous(self) -> Mapping[str, RunCard | None]:
+        last: dict[str, RunCard] = {}
+        found: dict[str, RunCard | None] = {}
+        for card in self.cards:
+            found[card.id] = last.get(card.fingerprint)
+            last[card.fingerprint] = card
+        return found
+
+
+def _grouped(pairs: Iterable[tuple[str, T]]) -> Mapping[str, tuple[T, ...]]:
+    found: dict[str, list[T]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}
 
 
 def parse_published(text: str) -> Published:

@@ -52,15 +52,12 @@ class Shell(Struct):
     """What all pages of one site share.
 
     ``repository``: address of the repository's pages, empty where there are none. ``backends``: labels by name.
-    ``runs`` and ``newest``: how many runs the site shows, and when the last of them started (ISO 8601).
+    Nothing of it changes with one more run, so that most pages stay as they are.
     """
 
     title: str
     repository: str
-    head: str
     backends: dict[str, str]
-    runs: int
-    newest: str
 
     def render(self, template: str, page: Page, **context: Any) -> str:
         """A page from its template, which extends ``base.html``. ``link`` in it makes links from the page."""
@@ -68,11 +65,8 @@ class Shell(Struct):
         def link(target: str, fragment: str = "") -> str:
             return url(page.path, target, fragment)
 
-        return environment().get_template(template).render(
-            shell=self, page=page, link=link, csp=CSP, styles=STYLES, sections=self.sections(), moment=moment, day=day,
-            figure=prose.figure, percent=prose.percent, interval=prose.interval, count=prose.count,
-            listing=prose.listing, **context,
-        ) + "\n"  # fmt: skip
+        frame = {"shell": self, "page": page, "link": link, "csp": CSP, "styles": STYLES, "sections": self.sections()}
+        return environment().get_template(template).render(WORDS | frame | context) + "\n"
 
     def sections(self) -> tuple[tuple[str, str, str], ...]:
         """Name, path and text of each entry of the navigation; trends start with the first backend's."""
@@ -97,7 +91,7 @@ def url(origin: str, target: str, fragment: str = "") -> str:
     Both are paths in the site. What a path may not contain as it is, is quoted.
     """
     path = quote(posixpath.relpath(target, posixpath.dirname(origin) or "."), safe="/")
-    return f"{path}#{quote(fragment, safe='')}" if fragment else path
+    return f"{path}#{quote(fragment, safe='=&')}" if fragment else path
 
 
 def parse_time(iso: str) -> datetime | None:
@@ -119,3 +113,15 @@ def day(iso: str) -> str:
     """``24 Nov 2026``"""
     found = parse_time(iso)
     return f"{found.day} {found:%b %Y}" if found else iso
+
+
+WORDS = {
+    "moment": moment,
+    "day": day,
+    "figure": prose.figure,
+    "percent": prose.percent,
+    "interval": prose.interval,
+    "count": prose.count,
+    "listing": prose.listing,
+}
+"""What every template can call."""
