@@ -77,7 +77,7 @@ def _events(catalog: Catalog, backend: str) -> Iterator[Mark]:
         place = catalog.places.get(event.commit)
         at = len(order) if place is None else bisect_left(order, (place, -1))
         about = f" ({prose.listing(event.metrics)})" if event.metrics else ""
-        known = event.commit in catalog.by_commit
+        known = event.commit in catalog.commits
         yield Mark(
             kind="event",
             run=order[at][1] if at < len(order) else None,

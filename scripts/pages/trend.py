@@ -42,13 +42,15 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
         anchor=catalog.anchor.commit[:7] if catalog.anchor else "the anchor",
         marks=tuple(enumerate(marks_of(catalog, backend), 1)),
         kinds=KINDS,
-        pictures=tuple(_picture(catalog, backend, METRICS[name], cards[-NEWEST:]) for name in MAIN) if cards else (),
+        pictures=tuple(picture(catalog, backend, METRICS[name], cards[-NEWEST:]) for name in MAIN) if cards else (),
         newest=min(len(cards), NEWEST),
     )
 
 
-def _picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard]) -> Picture:
-    """A metric over all levels, run by run; what cannot be compared is a line of its own."""
+def picture(
+    catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = ""
+) -> Picture:
+    """A metric over all levels, run by run; what cannot be compared is a line of its own. ``title``: not the metric."""
     from scripts import charts  # pygal takes time to import, and not every build draws
 
     numbers = numbered(catalog)
@@ -56,25 +58,15 @@ def _picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[Run
     rows = []
     for card in cards:
         value = card.value(backend, metric.name)
-        name = f"{_users(card.levels)}, environment {numbers[card.fingerprint]}{', paired' if card.baseline else ''}"
+        levels = prose.count(len(card.levels), "level")
+        name = f"environment {numbers[card.fingerprint]}, {levels}{', paired' if card.baseline else ''}"
         series.setdefault(name, {})[card.time] = value
         rows.append((day(card.started), card.commit.sha[:7], name, prose.figure(value)))
-    figure = charts.Figure(
-        title=metric.label,
-        unit=metric.unit,
-        x_title="measured on",
-        series=series,
-        dates=True,
-        small=True,
-    )
+    title = title or metric.label
+    figure = charts.Figure(title=title, unit=metric.unit, x_title="measured on", series=series, dates=True)
     return Picture(
         name=metric.name,
-        title=metric.label,
+        title=title,
         svg=Markup(charts.draw(figure)),  # escaped by charts.py
         table=Table(header=("measured", "commit", "what", metric.unit), rows=tuple(reversed(rows))),
     )
-
-
-def _users(levels: Sequence[int]) -> str:
-    """``10 to 100 users``"""
-    return f"{levels[0]} to {levels[-1]} users" if len(levels) > 1 else prose.count(levels[0], "user")

@@ -10,6 +10,9 @@
 
   // --- from what the reader names to two sides, {run (index), arm}
 
+  /** What is known of every run, as columns. */
+  const loadRuns = async () => Object.assign({}, ...(await Promise.all([benchLoad("runs"), benchLoad("runs-detail")])));
+
   /** Refuses with a sentence for the reader. */
   class Refusal extends Error {}
 
@@ -155,7 +158,7 @@
   const list = (title, lines) => [element("h2", {}, title), lines.length ? element("ul", {}, ...lines.map((line) => element("li", {}, plain(line)))) : element("p", {}, "Nothing that is recorded.")];
 
   async function compare(a, b) {
-    const [index, runs] = await Promise.all([benchLoad("index"), benchLoad("runs")]);
+    const [index, runs] = await Promise.all([benchLoad("index"), loadRuns()]);
     const sides = choose(runs, find(runs, a), find(runs, b));
     if (sides[0].run === sides[1].run && sides[0].arm === sides[1].arm) throw new Refusal("Both are the same run: there is nothing to compare.");
     const [first, second] = await Promise.all(sides.map(async ({ run, arm }) => ({ arm, data: await benchLoad(`runs/${runs.id[run]}`) })));
@@ -204,7 +207,7 @@
   form.elements.swap.addEventListener("click", () => go(form.elements.b.value.trim(), form.elements.a.value.trim()));
   addEventListener("popstate", show);
   form.addEventListener("focusin", async () => {
-    const known = document.getElementById("known"), runs = await benchLoad("runs");
+    const known = document.getElementById("known"), runs = await loadRuns();
     if (known.children.length) return;
     const newest = runs.id.map((id, run) => [id, run]).slice(-OFFERED).reverse();
     known.append(...newest.map(([id, run]) => element("option", { value: id }, `${moment(runs.started[run])}, environment ${runs.environment[run] + 1}`)));

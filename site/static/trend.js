@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { count, day, drawing, element, figure, moment } = benchText;
+  const { count, day, drawing, element, figure, moment, plain } = benchText;
   const NEWEST = 200; // rows of the table: more is what data/ is for
   const KEYS = ["metric", "level", "scale", "along", "from", "to"];
   const explorer = document.getElementById("explorer");
@@ -15,7 +15,7 @@
     kind: item.dataset.kind, number: item.id.replace("mark-", ""),
     run: Number(item.dataset.run), before: item.dataset.before === undefined ? null : Number(item.dataset.before),
   }));
-  let chart = null, drawn = 0, view = null, seen = false;
+  let chart = null, drawn = 0, view = null, seen = false, pointed = null;
 
   // --- what is chosen
 
@@ -69,7 +69,7 @@
   /** What a line is of, in words. */
   function nameOf(runs, { frame, scope, paired }, scale) {
     const levels = scope < 0 ? null : runs.scopes[scope];
-    const users = levels === null ? [] : [levels.length > 1 ? `${levels[0]} to ${levels.at(-1)} users` : count(levels[0], "user")];
+    const users = levels === null ? [] : [levels.length > 1 ? `${levels.length} levels to ${levels.at(-1)} users` : count(levels[0], "user")];
     if (scale === "ratio") return [...users, `against ${runs.baselines[frame].slice(0, 7)}`].join(", ");
     return [...users, `environment ${frame + 1}${paired ? ", paired" : ""}: ${runs.environments[frame].text}`].join(", ");
   }
@@ -139,25 +139,28 @@
   const value = (y) => (view.unit === "x" ? `${figure(y)}x` : `${figure(y)} ${view.unit}`);
   const interval = (p) => (p.low === null || p.high === null ? "" : ` (${figure(p.low)} to ${figure(p.high)})`);
   const page = (path, content) => element("a", { href: `../${path}` }, content);
-  const runPage = (run) => `run/${encodeURIComponent(view.runs.id[run])}.html`;
-  const commitLink = (run) => page(`commit/${view.runs.commit[run]}.html`, element("code", {}, view.runs.commit[run].slice(0, 7)));
+  const runPage = (detail, run) => `run/${encodeURIComponent(detail.id[run])}.html`;
+  const commitLink = (detail, run) => page(`commit/${detail.commit[run]}.html`, element("code", {}, detail.commit[run].slice(0, 7)));
 
-  /** Say what a point is. */
-  function tell(point) {
+  /** Say what a point is. Names and commits of runs are loaded when somebody asks for the first. */
+  async function tell(point) {
+    pointed = point;
     if (!point) return readout.replaceChildren("Point at a run to read it.");
-    const { runs, groups, chosen } = view;
+    const { runs, groups, chosen } = view, detail = await benchLoad("runs-detail");
+    if (pointed !== point) return undefined;
     return readout.replaceChildren(
-      element("strong", {}, value(point.y)), `${interval(point)} · measured ${moment(runs.started[point.run])} · commit `, commitLink(point.run),
-      ` of ${day(runs.committed[point.run])} · ${nameOf(runs, { ...groups[point.group], scope: -1 }, chosen.scale)} · `, page(runPage(point.run), "open the run"),
+      element("strong", {}, value(point.y)), `${interval(point)} · measured ${moment(runs.started[point.run])} · commit `, commitLink(detail, point.run),
+      ` of ${day(runs.committed[point.run])}, ${plain(detail.subject[point.run])} · ${nameOf(runs, { ...groups[point.group], scope: -1 }, chosen.scale)} · `,
+      page(runPage(detail, point.run), "open the run"),
     );
   }
 
-  const open = (point) => location.assign(`../${runPage(point.run)}`);
+  const open = async (point) => location.assign(`../${runPage(await benchLoad("runs-detail"), point.run)}`);
 
-  function tabulate() {
-    const { runs, inside, groups, chosen } = view;
+  async function tabulate() {
+    const { runs, inside, groups, chosen } = view, detail = await benchLoad("runs-detail");
     const rows = inside.slice(-NEWEST).reverse().map((p) => element("tr", {},
-      element("th", { scope: "row" }, page(runPage(p.run), moment(runs.started[p.run]))), element("td", {}, commitLink(p.run)),
+      element("th", { scope: "row" }, page(runPage(detail, p.run), moment(runs.started[p.run]))), element("td", {}, commitLink(detail, p.run)),
       element("td", {}, value(p.y)), element("td", {}, interval(p).trim() || benchText.NOTHING), element("td", { class: "text" }, nameOf(runs, groups[p.group], chosen.scale))));
     const heads = ["measured", "commit", view.name, "95% interval", "line"].map((head) => element("th", { scope: "col" }, head));
     const caption = inside.length > NEWEST ? `The newest ${NEWEST} of ${inside.length} runs in the figure` : `${count(inside.length, "run")} in the figure`;
