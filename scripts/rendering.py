@@ -51,15 +51,7 @@ def render_html(run: Run, summary: Summary) -> str:
 
 def context(run: Run, summary: Summary) -> dict[str, Any]:
     """Everything that the templates of a run show: run_head.html and run_body.html."""
-    pictures = [
-        Picture(
-            name=name,
-            title=figure.title,
-            svg=Markup(charts.draw(figure)),  # escaped by charts.py
-            table=figure_table(figure),
-        )
-        for name, figure in study.all_figures(run, summary).items()
-    ]
+    pictures = [picture(name, figure) for name, figure in study.all_figures(run, summary).items()]
     return {
         "run": run,
         "summary": summary,
@@ -81,7 +73,17 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
     }
 
 
-def figure_table(figure: charts.Figure) -> Table:
+def picture(name: str, figure: charts.Figure) -> Picture:
+    """A figure, drawn, with the table of its numbers."""
+    return Picture(
+        name=name,
+        title=figure.title,
+        svg=Markup(charts.draw(figure)),  # escaped by charts.py
+        table=_figure_table(figure),
+    )
+
+
+def _figure_table(figure: charts.Figure) -> Table:
     xs = sorted({x for points in figure.series.values() for x in points})
     rows = [(str(x), *(prose.figure(points.get(x)) for points in figure.series.values())) for x in xs]
     return Table(header=("users", *figure.series), rows=tuple(rows))
