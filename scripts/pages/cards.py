@@ -89,14 +89,14 @@ def _logs(run: Run, levels: Sequence[int]) -> Floats:
         arm = int(block.arm == "baseline")
         if arm < arms:
             pair = cells[block.backend, block.level, block.round][block.index, block.attempt]
-            table[arm, *scopes[block.backend, block.level], rounds[block.round], pair] = _measured(block)
+            table[arm, *scopes[block.backend, block.level], rounds[block.round], pair] = measured(block)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(table)
     logs[~np.isfinite(logs)] = np.nan
     return np.moveaxis(logs, 5, 3)
 
 
-def _measured(block: Block) -> Sequence[float | None]:
+def measured(block: Block) -> Sequence[float | None]:
     """The metrics of a block, by their order in METRICS."""
     if block.load.latency is not None:
         return tuple(math.nan if value is None else value for value in _whole(block))
