@@ -79,6 +79,7 @@ def draw(figure: Figure) -> str:
         y_labels=list(ticks) if figure.series else None,
         x_value_formatter=_day if figure.dates else _tick,
         value_formatter=_tick,
+        margin_right=48 if figure.dates else 20,  # half of the last day, which stands at the end of the axis
         spacing=8,
         style=pygal.style.Style(
             title_font_size=16, label_font_size=13, legend_font_size=13, major_label_font_size=13, no_data_font_size=16

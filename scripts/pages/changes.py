@@ -50,7 +50,7 @@ def anchor(change: Change) -> str:
 def entry(change: Change, labels: Mapping[str, str]) -> Entry:
     """What pages show of a change; ``labels`` are the backends'."""
     lead = change.shown[0]
-    effect, interval = size(lead)
+    effect, interval = (text.replace("->", "→") for text in size(lead))
     who = "All backends" if change.cause is Cause.ENVIRONMENT else labels.get(lead.backend, lead.backend)
     certainty = "a count, so certain" if lead.ratio is None or lead.low is None else f"95% interval {interval}"
     return Entry(
@@ -109,10 +109,10 @@ def _name(metric: str) -> str:
 
 
 def _scope(shown: Shown) -> str:
-    """``all 10 levels, ratio to 35156e6``"""
+    """``Over 10 levels, ratio to 35156e6``"""
     if not shown.levels:
-        return "each request"
-    levels = f"{shown.levels[0]} users" if len(shown.levels) == 1 else f"all {len(shown.levels)} levels"
+        return "Each request"
+    levels = f"At {shown.levels[0]} users" if len(shown.levels) == 1 else f"Over {len(shown.levels)} levels"
     return f"{levels}, ratio to {shown.baseline[:7]}" if shown.baseline else levels
 
 
@@ -127,12 +127,9 @@ def _tags(change: Change) -> tuple[tuple[str, str], ...]:
     else:
         state = ("", "known")
     tone = ("good", "better") if lead.better else ("bad", "worse")
-    cause = {
-        Cause.CODE: (),
-        Cause.ENVIRONMENT: (("note", "environment"),),
-        Cause.UNEXPLAINED: (("note", "unexplained"),),
-    }
-    return (tone, state, *cause[change.cause], ("", f"confidence {change.confidence:.1%}"))
+    cause = () if change.cause is Cause.CODE else (("note", change.cause.value),)
+    sure = f"{change.confidence:.1%}" if change.confidence < 0.999 else "over 99.9%"
+    return (tone, state, *cause, ("", f"confidence {sure}"))
 
 
 def _trend(shown: Shown, labels: Mapping[str, str]) -> tuple[str, str] | None:
@@ -149,7 +146,7 @@ def _evidence(change: Change, labels: Mapping[str, str]) -> Table:
 
 
 def _row(shown: Shown, labels: Mapping[str, str]) -> Row:
-    name = f"{labels.get(shown.backend, shown.backend)}, {_name(shown.metric)}, {_scope(shown)}"
+    name = f"{labels.get(shown.backend, shown.backend)}, {_name(shown.metric)}, {_scope(shown).lower()}"
     effect, interval = ("", "certain") if shown.ratio is None else (percent(shown.ratio), "certain")
     if shown.low is not None and shown.high is not None:
         interval = f"{percent(shown.low)} to {percent(shown.high)}"

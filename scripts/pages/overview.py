@@ -17,7 +17,12 @@ from scripts.templates import Picture, Table
 CURVE = 5
 """A run with so many levels has a load curve."""
 LATEST_RUNS, LATEST_CHANGES = 12, 5
-FIGURES = ("throughput_vs_concurrency", "latency_p95_vs_concurrency", "cpu_per_request_vs_concurrency")
+FIGURES = (
+    "throughput_vs_concurrency",
+    "latency_p95_vs_concurrency",
+    "cpu_per_request_vs_concurrency",
+    "cpu_usage_vs_concurrency",
+)
 
 
 class Standing(Struct):
@@ -149,8 +154,9 @@ def _pictures(run: Run, summary: Summary) -> tuple[Picture, ...]:
 
 
 def _ratios(study: Published, run: Run, summary: Summary) -> Table:
-    """For each backend: statements a request, and how far the study's fastest was ahead of it, then and here."""
-    first = max(study.throughput_rps, key=lambda name: sum(study.throughput_rps[name]))
+    """For each backend: statements a request, and how far today's winner was ahead of it, then and here."""
+    fastest = max(study.throughput_rps, key=lambda name: sum(study.throughput_rps[name]))
+    first = next((name for name in summary.wins if name in study.throughput_rps), fastest)
     here = _throughputs(run, summary)
     parity = {entry.backend: entry.statements_per_request for entry in run.parity if entry.arm == "candidate"}
     rows = []

@@ -92,7 +92,8 @@ def render(run: Run, facts: RunFacts, shell: Shell) -> str:
         from scripts.summary import summarize
 
         return shell.render("run.html", page, **shown, **rendering.context(run, summarize(run)))
-    return shell.render("run_brief.html", page, **shown, tables=tuple(_tables(card)), command=prose.command(run))
+    shown |= {"headline": _headline(card), "tables": tuple(_tables(card)), "command": prose.command(run)}
+    return shell.render("run_brief.html", page, **shown)
 
 
 def _crumbs(card: RunCard) -> tuple[tuple[str, str], ...]:
@@ -123,6 +124,19 @@ def _ratio(found: Estimate | None) -> str:
     if found.low is None or found.high is None:
         return f"{found.ratio:.3f}"
     return f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
+
+
+def _headline(card: RunCard) -> str:
+    """As the whole report has it, but for what only its intervals say."""
+    wins: dict[str, int] = {}
+    for level in card.levels:
+        values = {backend: card.value(backend, "throughput_rps", level) for backend in card.backends}
+        measured = {backend: value for backend, value in values.items() if value is not None}
+        if measured:
+            first = max(measured, key=measured.__getitem__)
+            wins[first] = wins.get(first, 0) + 1
+    ordered = dict(sorted(wins.items(), key=lambda item: (-item[1], item[0])))
+    return prose.leaders(card.labels, ordered, len(card.levels), unequal=bool(card.unequal))
 
 
 def _tables(card: RunCard) -> Iterable[Markup]:

@@ -87,8 +87,9 @@ function draw({ title, labels, xs, series }) {
 }
 
 for (const table of document.querySelectorAll("table[data-metric]")) {
-  const box = document.createElement("div");
-  box.className = "curve";
-  box.append(draw(read(table)));
-  table.closest(".figure").prepend(box);
+  const numbers = document.createElement("details"), summary = document.createElement("summary");
+  summary.textContent = `Numbers: ${table.caption.textContent}`;
+  const figure = table.closest(".figure"), box = table.closest(".scroll");
+  numbers.append(summary, box);
+  figure.append(draw(read(table)), numbers);
 }
