@@ -138,6 +138,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the README's pictures of the site in _site/ (or of the one given), docs/site/*.png, in real Chromium."""
+    check(session, "python", "-m", "tests.screenshots", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff (-- --fix mends what it can)."""
     check(session, "ruff", "check", *session.posargs, ".")
