@@ -107,6 +107,18 @@ def detect(session: nox.Session) -> None:
 
 
 @nox.session
+def build_site(session: nox.Session) -> None:
+    """Make the static site _site/ of the recorded history (-- --help explains)."""
+    step(session)
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Show the site in a browser, and make it again when anything changes."""
+    step(session)
+
+
+@nox.session
 def bisect(session: nox.Session) -> None:
     """Find the commit that changed a metric, from noisy sessions (-- --help explains)."""
     step(session)
@@ -126,7 +138,7 @@ def import_(session: nox.Session) -> None:
 
 @nox.session
 def perf(session: nox.Session) -> None:
-    """Measure the project's own parts against others (-- detect)."""
+    """Measure the project's own parts against others (-- detect, -- site)."""
     python = environment(session, "requirements-perf.txt")
     session.run(python, "-m", "perf", *session.posargs, interrupt_timeout=INTERRUPT_S)
 
