@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 BENCHMARKS = {
-    "detect": "the change detector against others: what they find, what they raise falsely, how long it takes"
+    "detect": "the change detector against others: what they find, what they raise falsely, how long it takes",
+    "site": "the site of a long history: time, memory, size, and the weight of its pages",
 }
 
 

@@ -26,7 +26,7 @@ STEPS = {
     "record": "run.json -> history/",
     "backfill": "commits that have no run -> paired sessions against the anchor -> history/",
     "detect": "history/ -> changes.json; or any series -> where they change",
-    "build_site": "history/ and changes.json -> the static site _site/",
+    "build_site": "history/ -> the static site _site/",
     "serve": "the site in a browser, made again when anything changes",
     "bisect": "good, bad, what became worse -> the commit",
     "export": "history/ -> another tool's format",

@@ -1,4 +1,4 @@
-"""Verb ``build_site``: history/ + changes.json -> static site."""
+"""Verb ``build_site``: history/ -> the static site."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from scripts import checkout, config, prose
 from scripts.changes import Changes, decode
 from scripts.escape import plain
-from scripts.model import PipelineError
-from scripts.pages.output import Output, State, code_digest
+from scripts.model import Config, PipelineError
+from scripts.pages.output import Output, State, code_digest, digest
 from scripts.pages.plan import plan
 from scripts.pages.reading import read_catalog
 from scripts.pages.shell import Shell
@@ -22,14 +23,13 @@ from scripts.pages.workers import Told
 
 EPILOG = """\
 examples:
-  nox -s build_site                                   history/ and results/changes.json -> _site/
+  nox -s build_site                                   history/ -> _site/
   nox -s build_site -- --history history --history ../data --output public    several histories, read as one
   nox -s serve                                        the same, shown in a browser and made again when anything changes
 
 The site is a folder of files: open _site/index.html, or put the folder on any web server, below any address.
 What did not change since the last build is not made again (.<output>.cache beside it can be removed at any time).
 """
-DEFAULT_CHANGES = Path("results/changes.json")
 TITLE = "Backend benchmark"
 
 
@@ -46,15 +46,19 @@ def main(arguments: Sequence[str]) -> int:
     catalog, recorded = read_catalog(
         roots,
         settings,
-        changes=_changes(args.changes),
         line=args.line,
         known=state.entries,
         told=_progress(console, "reading runs"),
     )
+    key = digest([entry.digest for entry in recorded.entries], catalog.line, catalog.events)
+    found = _read(args.changes) if args.changes else None
+    if found is None and catalog.cards and catalog.line:
+        found = _changes(state, key, roots, settings, args.line)
+    catalog = msgspec.structs.replace(catalog, changes=found)
     repository = checkout.web_address() if args.repository is None else args.repository.rstrip("/")
     shell = Shell(title=args.title, repository=repository, backends=catalog.labels)
     jobs = plan(catalog, recorded, shell, head=checkout.current().sha, calibrations=roots[0] / "calibration")
-    now = State(code=code, entries=recorded.seen, made=state.made)
+    now = State(code=code, entries=recorded.seen, made=state.made, changes_key=key, changes=found)
     del state
     tally = output.build(jobs, now, _progress(console, "making pages"))
     if catalog.damaged:
@@ -81,7 +85,7 @@ def parser(step: str, epilog: str) -> argparse.ArgumentParser:
         "--changes",
         type=Path,
         metavar="FILE",
-        help="what `nox -s detect` wrote (default: results/changes.json where there is one)",
+        help="what `nox -s detect` wrote (default: it is found out again when there are new runs)",
     )
     made.add_argument("--line", default="HEAD", metavar="REVISION", help="the commits up to this one (default: HEAD)")
     made.add_argument("--title", default=TITLE, help="of the site (default: %(default)s)")
@@ -93,17 +97,20 @@ def parser(step: str, epilog: str) -> argparse.ArgumentParser:
     return made
 
 
-def _changes(path: Path | None) -> Changes | None:
-    """The changes of a file; of the default one, if it is there."""
-    chosen = path or DEFAULT_CHANGES
+def _read(path: Path) -> Changes:
     try:
-        return decode(chosen.read_bytes(), str(chosen))
-    except FileNotFoundError as error:
-        if path is None:
-            return None
-        raise PipelineError(f"{path}: no such file", "make it: nox -s detect") from error
+        return decode(path.read_bytes(), str(path))
     except OSError as error:
-        raise PipelineError(f"{chosen}: cannot be read: {error.strerror}", "make it anew: nox -s detect") from error
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", "make it: nox -s detect") from error
+
+
+def _changes(state: State, key: bytes, roots: Sequence[Path], settings: Config, line: str) -> Changes:
+    """The changes of the history, as remembered where nothing is new."""
+    if state.changes and state.changes_key == key:
+        return state.changes
+    from scripts.detection import over_history  # scipy takes a second, which a site without news does not need
+
+    return over_history(roots, settings, line, lambda _: None)
 
 
 def _progress(console: Console, what: str) -> Told:

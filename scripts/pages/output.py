@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from scripts.changes import Changes
 from scripts.config import ROOT
 from scripts.history import replace
 from scripts.model import PipelineError, Struct
@@ -38,11 +39,16 @@ class Job(NamedTuple):
 
 
 class State(Struct):
-    """What is remembered from one build to the next, beside the site. ``code``: of the code that made it."""
+    """What is remembered from one build to the next, beside the site. ``code``: a digest of what made it.
+
+    ``changes`` were found in what ``changes_key`` is a digest of.
+    """
 
     code: bytes
     entries: tuple[Entry, ...] = ()
     made: dict[str, Made] = {}  # noqa: RUF012 (msgspec copies it)
+    changes_key: bytes = b""
+    changes: Changes | None = None
 
 
 class Tally(Struct):

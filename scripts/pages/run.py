@@ -18,8 +18,8 @@ from scripts.pages.catalog import Catalog, Estimate, RunCard
 from scripts.pages.shell import Page, Shell, moment
 from scripts.templates import Table
 
-NEWEST = 50
-"""So many runs have the whole report on their page; a figure takes about 8 ms to draw and 10 kB to keep."""
+NEWEST, AT_CHANGES = 20, 500
+"""So many of the newest runs, and of those at changes, have the whole report; a figure takes 8 ms to draw and 10 kB."""
 
 
 class Neighbour(Struct):
@@ -60,7 +60,7 @@ def facts(card: RunCard, catalog: Catalog) -> RunFacts:
     at = catalog.changes_at.get(card.id, ())
     return RunFacts(
         card=card,
-        detailed=bool(at) or catalog.rank(card) < NEWEST,
+        detailed=catalog.rank(card) < (AT_CHANGES if at else NEWEST),
         older=_neighbour(older),
         newer=_neighbour(newer),
         previous=_neighbour(previous),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -32,7 +33,7 @@ def spread(work: Callable[[T], R], parts: Sequence[T], told: Told = lambda _done
         return
     global _work
     _work = lambda place: work(parts[place])  # noqa: E731 (inherited by the fork)
-    with multiprocessing.get_context("fork").Pool(processes, _leave_signals) as pool:
+    with multiprocessing.get_context("fork").Pool(processes, _prepare) as pool:
         for done, result in enumerate(pool.imap(_at, range(len(parts))), 1):
             yield result
             told(done, len(parts))
@@ -40,8 +41,12 @@ def spread(work: Callable[[T], R], parts: Sequence[T], told: Told = lambda _done
         pool.join()
 
 
-def _leave_signals() -> None:
-    """Ctrl-C goes to all processes of a terminal; the one that started the others ends them."""
+def _prepare() -> None:
+    """Ctrl-C goes to all processes of a terminal; the one that started the others ends them.
+
+    What is inherited is not garbage: looking for some in it would copy all of its memory.
+    """
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
