@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.model import Struct
+from scripts.model import Struct, Workload
 from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.shell import Page, Shell
 
@@ -32,11 +32,11 @@ def render(catalog: Catalog, shell: Shell) -> str:
 
 
 def suggestions(catalog: Catalog, most: int = SUGGESTED) -> Iterator[Pair]:
-    """Runs with their predecessors in the same environment at the same levels, newest first."""
-    newer: dict[tuple[str, tuple[int, ...], bool], RunCard] = {}
+    """Runs with their predecessors of the same environment, work and levels, newest first."""
+    newer: dict[tuple[str, Workload, tuple[int, ...], bool], RunCard] = {}
     found = 0
     for card in reversed(catalog.cards):
-        key = (card.fingerprint, card.levels, card.baseline is not None)
+        key = (card.fingerprint, card.workload, card.levels, card.baseline is not None)
         after = newer.get(key)
         if after is not None:
             yield Pair(before=card, after=after)
