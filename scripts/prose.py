@@ -202,5 +202,8 @@ def command(run: Run) -> str:
         "database": run.environment.database.lower(),
         "durability": run.environment.durability,
     }
-    words = [run.profile.name, *(word for name, value in options.items() for word in (f"--{name}", value))]
-    return f"./start_benchmark.sh -s bench -- {shlex.join(words)}"
+    step, what = "bench", [run.profile.name]
+    if run.baseline:
+        step, what = "compare", [run.baseline.sha, run.commit.sha, "--profile", run.profile.name]
+    words = [*what, *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return f"./start_benchmark.sh -s {step} -- {shlex.join(words)}"

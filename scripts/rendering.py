@@ -122,7 +122,9 @@ def _parity_table(run: Run) -> Table:
         ("bytes of the answer", *(str(entry.answer_bytes) for entry in run.parity)),
         ("equal work", *("NO" if entry.differences else "yes" for entry in run.parity)),
     ]
-    return Table(header=("one request", *(run.labels.get(e.backend, e.backend) for e in run.parity)), rows=tuple(rows))
+    arms = {"candidate": "", "baseline": ", baseline"}
+    heads = [run.labels.get(entry.backend, entry.backend) + arms[entry.arm] for entry in run.parity]
+    return Table(header=("one request", *heads), rows=tuple(rows))
 
 
 def _invalid_table(run: Run, summary: Summary) -> Table:

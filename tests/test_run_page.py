@@ -78,6 +78,11 @@ def test_a_paired_run_says_its_ratios() -> None:
         assert 1.23 < float(rows["CPU per request"][0].split()[0]) < 1.27
         assert 0.78 < float(rows["Throughput"][0].split()[0]) < 0.82
         assert "to" in rows["Throughput"][0]
+        assert f"-s compare -- {'b' * 40} {run.commit.sha} --profile {run.profile.name} " in found.text
+        if detailed:
+            parity = found.tables["Seen by the database server and the file system"]
+            heads = [f"{label}{arm}" for label in run.labels.values() for arm in ("", ", baseline")]
+            assert sorted(parity[0][1:]) == sorted(heads)
 
 
 def test_a_page_depends_on_its_neighbours_only() -> None:
