@@ -29,6 +29,7 @@ PNG_ZOOM = 2
 COLOURS = 7
 DAY_S = 86_400
 MARKER_RADIUS = 5.0
+LEGEND_ROW = 30
 
 # pygal's import hook for plugins has no find_spec: every later import in the process would warn (ImportWarning)
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
@@ -57,6 +58,7 @@ def draw(figure: Figure) -> str:
     ys = [y for points in figure.series.values() for y in points.values() if y is not None]
     ticks = ticks_between(min(ys), max(ys)) if figure.dates and ys else y_ticks(max(ys, default=0.0))
     x_ticks = day_ticks(xs, 3 if figure.small else 6) if figure.dates else [0, *_thinned(xs)]
+    legend = not (figure.small and len(figure.series) == 1)
     chart = pygal.XY(
         width=SMALL_WIDTH if figure.small else WIDTH,
         height=SMALL_HEIGHT if figure.small else HEIGHT,
@@ -70,7 +72,7 @@ def draw(figure: Figure) -> str:
         legend_at_bottom_columns=2,
         legend_box_size=20,
         truncate_legend=40,
-        show_legend=not (figure.small and len(figure.series) == 1),
+        show_legend=legend,
         show_x_guides=False,
         allow_interruptions=True,
         range=(ticks[0], ticks[-1]),
@@ -80,6 +82,9 @@ def draw(figure: Figure) -> str:
         x_value_formatter=_day if figure.dates else _tick,
         value_formatter=_tick,
         margin_right=48 if figure.dates else 20,  # half of the last day, which stands at the end of the axis
+        # pygal leaves room for whole rows of the legend only: that of the last of three lines would be outside
+        margin_bottom=20 + (LEGEND_ROW if legend and len(figure.series) % 2 else 0),
+        truncate_label=-1,
         spacing=8,
         style=pygal.style.Style(
             title_font_size=16, label_font_size=13, legend_font_size=13, major_label_font_size=13, no_data_font_size=16

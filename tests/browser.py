@@ -58,9 +58,10 @@ class Visit:
             self.page.wait_for_function("!document.querySelector('#state')?.textContent.includes('Loading')")
         return self.page
 
-    def axe(self) -> list[str]:
-        """What axe-core finds that is serious or worse. It may not fetch the style sheets, and need not."""
-        found = Axe().run(self.page, options={"preload": False}).response["violations"]
+    def axe(self, *rules: str) -> list[str]:
+        """What axe-core finds that is serious or worse, by all rules or these. It may not fetch style sheets."""
+        only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+        found = Axe().run(self.page, options={"preload": False, **only}).response["violations"]
         return [
             f"{self.page.url.removeprefix(self.base)}: {entry['id']}: {entry['nodes'][0]['html'][:120]}"
             for entry in found

@@ -192,3 +192,15 @@ def test_a_trend_says_days() -> None:
     assert len(nodes(svg, "dot")) == 3
     assert draw(Figure(title="T", unit="ms", x_title="day", series={"one": {start: 1.0}}, dates=True, small=True))
     assert draw(Figure(title="T", unit="ms", x_title="day", series={}, dates=True))
+
+
+@pytest.mark.parametrize("lines", range(1, 8))
+def test_every_line_is_in_the_legend_and_inside_the_figure(lines: int) -> None:
+    series = {f"line {number}": {10: 1.0, 20: 2.0} for number in range(lines)}
+    root = ElementTree.fromstring(draw(Figure(title="t", unit="u", x_title="x", series=series)))
+    height = float(root.get("viewBox", "").split()[3])
+    group = next(node for node in root.iter(f"{SVG}g") if node.get("class") == "legends")
+    top = float(group.get("transform", "").rstrip(")").split(",")[1])
+    rows = [top + float(text.get("y", 0)) for text in group.iter(f"{SVG}text")]
+    assert len(rows) == lines
+    assert max(rows) < height

@@ -71,7 +71,7 @@ def cells(page: Page, backend: str) -> dict[tuple[str, str], str]:
     """What the table of a backend says, by users and metric."""
     table = page.locator(f"section#{backend} table.ratios")
     heads = table.locator("thead th").all_inner_texts()
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for row in table.locator("tbody tr").all():
         users, *texts = row.locator("th, td").all_inner_texts()
         found |= {(users, head): " ".join(text.split()) for head, text in zip(heads[1:], texts, strict=True)}

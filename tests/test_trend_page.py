@@ -150,6 +150,7 @@ def test_keyboard_reads_every_run_and_opens_one(tab):
     first = read(page)
     assert "1 Jun 2026, 00:00 UTC" in first
     assert hostile.SEEN in first
+    assert "\u202e" not in page.content()
     press(page, "ArrowRight", "ArrowRight", "PageDown", "ArrowLeft")
     expect(page.locator("#readout")).to_contain_text("measured 12 Jun 2026")
     press(page, "End")

@@ -47,9 +47,7 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
     )
 
 
-def picture(
-    catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = ""
-) -> Picture:
+def picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = "") -> Picture:
     """A metric over all levels, run by run; what cannot be compared is a line of its own. ``title``: not the metric."""
     from scripts import charts  # pygal takes time to import, and not every build draws
 

@@ -170,7 +170,7 @@ const benchChart = (() => {
     const plot = new uPlot({
       width: Math.max(box.clientWidth, 200),
       height,
-      padding: [small ? 8 : 30, small ? 8 : 16, 0, 0],
+      padding: [small ? 8 : 36, small ? 8 : 16, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       scales: { x: { time: true, range: () => [from, to] }, y: { range: () => span(points, shown, from, to) } },

@@ -71,7 +71,7 @@
     const levels = scope < 0 ? null : runs.scopes[scope];
     const users = levels === null ? [] : [levels.length > 1 ? `${levels.length} levels to ${levels.at(-1)} users` : count(levels[0], "user")];
     if (scale === "ratio") return [...users, `against ${runs.baselines[frame].slice(0, 7)}`].join(", ");
-    return [...users, `environment ${frame + 1}${paired ? ", paired" : ""}: ${runs.environments[frame].text}`].join(", ");
+    return [...users, `environment ${frame + 1}${paired ? ", paired" : ""}: ${plain(runs.environments[frame].text)}`].join(", ");
   }
 
   function swatch(index) {
@@ -129,7 +129,7 @@
     });
     const users = chosen.level === "all" ? "over all levels" : `at ${count(Number(chosen.level), "user")}`;
     state.textContent = points.length
-      ? `${view.name} ${users}, ${unit === "x" ? "as ratio" : `in ${unit}`} (${view.better}): ${inside.length} of ${count(points.length, "run")}, ${day(from)} to ${day(to)}.`
+      ? `${view.name} ${users}, ${unit === "x" ? "as ratio" : `in ${unit}`} (${view.better}): ${inside.length} of ${count(points.length, "run")}${inside.length ? `, ${day(inside[0].x)} to ${day(inside.at(-1).x)}` : ""}.`
       : `No run has ${view.name} ${users}${unit === "x" ? " as a ratio" : ""}.`;
     tell(null);
     if (numbers.open) tabulate();
