@@ -43,8 +43,8 @@ FOREIGN = Violation(rule="foreign", detail="others used 0.12 CPUs of at most 0.0
 CHUNK = 100
 ENVIRONMENT = Environment(
     stack="compose", cpu_model="AMD EPYC 7763 64-Core Processor", cpu_count=4, memory_mb=15988,
-    kernel="6.8.0-1036-azure", os="Ubuntu 24.04.3 LTS", virtualization="microsoft", runner_image="ubuntu-24.04 20261110.1", cgroup="v2",
-    python="3.11.7", k6="1.1.0", database="mysql", database_version="8.4.6", durability="memory", backend_cpus="3",
+    kernel="6.8.0-1036-azure", os="Ubuntu 24.04.3 LTS", virtualization="microsoft",
+    runner_image="ubuntu-24.04 20261110.1", cgroup="v2", python="3.11.7", k6="1.1.0", database="mysql", database_version="8.4.6", durability="memory", backend_cpus="3",
     database_cpus="0-1", generator_cpus="2",
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ def write(folder: Path, seed: int, first: int, count: int) -> None:
 
 
 def make(seed: int, number: int) -> Run:
-    """One run of 80 blocks: of one arm and two rounds when ``number`` is even, paired with the anchor when it is odd."""
+    """One run of 80 blocks: of one arm and two rounds when ``number`` is even, else paired with the anchor."""
     rng = np.random.default_rng([seed, number])
     started = datetime(2000, 1, 1, 3, 30, tzinfo=UTC) + timedelta(days=number)
     sha = _sha(seed, number)
@@ -76,7 +76,9 @@ def make(seed: int, number: int) -> Run:
     noise = rng.normal(0, 0.02, (len(labels), len(LEVELS), 2, 6))
     places = [(k, s, b) for k in range(rounds) for s in range(len(LEVELS)) for b in range(len(labels))]
     blocks = [
-        _block(name, b, LEVELS[s], k, arm, index, _true(seed, b, 0 if arm == "baseline" else number), noise[b, s, k + a])
+        _block(
+            name, b, LEVELS[s], k, arm, index, _true(seed, b, 0 if arm == "baseline" else number), noise[b, s, k + a]
+        )
         for index, (k, s, b) in enumerate(places)
         for a, arm in enumerate(arms)
         for name in (list(labels)[b],)
@@ -102,7 +104,9 @@ def make(seed: int, number: int) -> Run:
         limited=True,
         labels=labels,
         packages={
-            backend.name: {package: f"{1 + number // UPGRADE_EVERY}.0.{i}" for i, package in enumerate(backend.packages)}
+            backend.name: {
+                package: f"{1 + number // UPGRADE_EVERY}.0.{i}" for i, package in enumerate(backend.packages)
+            }
             for backend in settings.backends
         },
         parity=tuple(_parity(name, arm) for arm in arms for name in labels),

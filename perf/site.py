@@ -52,7 +52,7 @@ def build(folder: Path) -> Built:
         while process.poll() is None:
             for place, kilobytes in enumerate(_memory(process.pid)):
                 peaks[place] = max(peaks[place], kilobytes / 1024)
-            time.sleep(0.1)
+            time.sleep(0.5)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -168,7 +168,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="nox -s perf -- site", description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="of the history (%(default)s)")
     parser.add_argument("--count", type=int, default=10_000, help="runs (%(default)s)")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave history and site in this folder, and use a history that it has")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="leave history and site in this folder, and use a history that it has",
+    )
     parser.add_argument("--write", action="store_true", help=f"write the table into {DOCUMENT.relative_to(ROOT)}")
     args = parser.parse_args(arguments)
     console = Console()

@@ -10,7 +10,7 @@ import math
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TypeVar
 
@@ -173,6 +173,14 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
     def levels(self) -> tuple[int, ...]:
         """Every level that any run has, ascending."""
         return tuple(sorted({level for card in self.cards for level in card.levels}))
+
+    @cached_property
+    def years(self) -> Mapping[int, tuple[RunCard, ...]]:
+        """The runs of each year (UTC), oldest first."""
+        found: dict[int, list[RunCard]] = {}
+        for card in self.cards:
+            found.setdefault(datetime.fromtimestamp(card.time, UTC).year, []).append(card)
+        return {year: tuple(cards) for year, cards in sorted(found.items())}
 
     @cached_property
     def by_id(self) -> Mapping[str, RunCard]:

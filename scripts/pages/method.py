@@ -87,6 +87,7 @@ def render(catalog: Catalog, shell: Shell, calibrations: Mapping[str, Calibrated
         calibrations=tuple(calibrations.items()),
         terms=_terms_table(settings),
         environments=tuple(catalog.environments.values()),
+        years=tuple(catalog.years),
     )
 
 

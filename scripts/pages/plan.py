@@ -30,8 +30,7 @@ def plan(catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calib
     by_id = {entry.card.id: entry for entry in recorded.entries if entry.card}
     return [
         *(_series(catalog, backend, runs) for backend in catalog.labels),
-        Job("table.csv", runs, lambda: [("data/runs.csv", tables.HEADER + tables.csv_rows(catalog.cards))], heavy=True),
-        Job("table.parquet", runs, lambda: [("data/runs.parquet", tables.parquet(catalog))], heavy=True),
+        *(_tables(catalog, year, by_id) for year in catalog.years),
         *(_trend(catalog, backend, shell, everything) for backend in catalog.labels),
         *(_run(entry, catalog, shell) for entry in recorded.entries),
         *(_commit(sha, catalog, shell) for sha in catalog.commits),
@@ -46,6 +45,16 @@ def plan(catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calib
 def _series(catalog: Catalog, backend: str, runs: bytes) -> Job:
     key = digest(runs, catalog.labels)
     return Job(f"series {backend}", key, lambda: published.series(catalog, backend), heavy=True)
+
+
+def _tables(catalog: Catalog, year: int, entries: Mapping[str, Entry]) -> Job:
+    cards, backends = catalog.years[year], tuple(catalog.labels)
+
+    def make() -> Pages:
+        yield f"data/runs-{year}.csv.gz", tables.csv_gz(cards)
+        yield f"data/runs-{year}.parquet", tables.parquet(cards, backends)
+
+    return Job(f"tables {year}", digest([entries[card.id].digest for card in cards], backends), make, heavy=True)
 
 
 def _trend(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:

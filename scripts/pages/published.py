@@ -1,7 +1,8 @@
 """The published data: what is read by scripts of the pages, and by whoever wants the numbers. Pure.
 
 A page opened from a folder may not fetch, but may run scripts: each ``data/X.json`` lies beside ``data/X.js``, which
-calls ``benchData("X", <the same JSON>)``. Numbers have five significant digits.
+calls ``benchData("X", <the same JSON>)``; of series there is the script alone, as the tables hold the same numbers.
+All have five significant digits.
 """
 
 from __future__ import annotations
@@ -38,9 +39,13 @@ def rounded(numbers: Array) -> Array:
 
 def both(name: str, document: object) -> Files:
     """``data/<name>.json`` and its script."""
-    encoded = msgspec.json.encode(document)  # NaN becomes null
-    script = b"benchData(%b, %b);\n" % (msgspec.json.encode(name), encoded)
-    return {f"data/{name}.json": encoded + b"\n", f"data/{name}.js": script}
+    path, text = script(name, document)
+    return {f"data/{name}.json": msgspec.json.encode(document) + b"\n", path: text}  # NaN becomes null
+
+
+def script(name: str, document: object) -> tuple[str, bytes]:
+    """The script alone: of what nobody but the pages reads in this form."""
+    return f"data/{name}.js", b"benchData(%b, %b);\n" % (msgspec.json.encode(name), msgspec.json.encode(document))
 
 
 def index(catalog: Catalog, site: Mapping[str, str]) -> Files:
@@ -68,11 +73,11 @@ def index(catalog: Catalog, site: Mapping[str, str]) -> Files:
                 "runs": "runs.json",
                 "runs_detail": "runs-detail.json",
                 "run": "runs/<run id>.json",
-                "series": "series/<backend>/<metric>/<level or all>.json",
-                "ratios": "series/<backend>/<metric>/ratio-<level or all>.json",
+                "series": "series/<backend>/<metric>/<level or all>.js",
+                "ratios": "series/<backend>/<metric>/ratio-<level or all>.js",
                 "changes": "changes.json",
-                "csv": "runs.csv",
-                "parquet": "runs.parquet",
+                "csv": [f"runs-{year}.csv.gz" for year in catalog.years],
+                "parquet": [f"runs-{year}.parquet" for year in catalog.years],
             },
         },
     )
@@ -135,10 +140,10 @@ def series(catalog: Catalog, backend: str) -> Iterator[tuple[str, bytes]]:
         for s, scope in enumerate(("all", *catalog.levels)):
             columns = table[:, s, m]
             name = f"series/{backend}/{metric}/"
-            yield from both(f"{name}{scope}", _columns(columns, {"value": 0})).items()
+            yield script(f"{name}{scope}", _columns(columns, {"value": 0}))
             if paired:
                 ratios = _columns(columns, {"value": 2, "low": 3, "high": 4})
-                yield from both(f"{name}ratio-{scope}", ratios).items()
+                yield script(f"{name}ratio-{scope}", ratios)
 
 
 def _columns(table: Array, wanted: Mapping[str, int]) -> dict[str, Any]:

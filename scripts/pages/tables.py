@@ -1,8 +1,9 @@
-"""Everything in one table: a row for each run, backend, level and arm, as CSV and as Parquet. Pure."""
+"""Everything as tables, one for each year: a row for each run, backend, level and arm, as CSV and as Parquet. Pure."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from scripts.pages.catalog import METRIC_NAMES, Catalog, RunCard
+from scripts.pages.catalog import METRIC_NAMES, RunCard
 from scripts.pages.published import Array, numbers_of, rounded
 
 FACTS = ("run", "started", "commit", "baseline", "profile", "environment", "backend", "level", "arm")
@@ -19,12 +20,13 @@ HEADER = (",".join((*FACTS, *METRIC_NAMES)) + "\n").encode()
 ARMS = ("candidate", "baseline")
 
 
-def csv_rows(cards: Iterable[RunCard]) -> bytes:
-    """The rows of some runs, UTF-8, as RFC 4180 has it but for line ends; an empty cell where there is no number.
+def csv_gz(cards: Iterable[RunCard]) -> bytes:
+    """A table of some runs: UTF-8, as RFC 4180 has it but for line ends, compressed by gzip (RFC 1952).
 
-    Rows come by run, then backend, level and arm. ``environment`` is the fingerprint.
+    Rows come by run, then backend, level and arm; a cell is empty where there is no number. ``environment`` is the
+    fingerprint.
     """
-    return b"".join(map(_rows, cards))
+    return gzip.compress(HEADER + b"".join(map(_rows, cards)), 6, mtime=0)
 
 
 def _rows(card: RunCard) -> bytes:
@@ -52,26 +54,24 @@ def _quoted(cells: Sequence[str]) -> bytes:
     return text.getvalue().encode(errors="replace")
 
 
-def parquet(catalog: Catalog) -> bytes:
+def parquet(cards: Sequence[RunCard], backends: Sequence[str]) -> bytes:
     """The same columns, numbers as 32-bit floats, names as dictionaries. Rows come by backend, level and arm, then by
     run; what a run has not is left out.
     """
     import pyarrow as pa
     from pyarrow import parquet as pq
 
-    rows = [
-        _part(catalog, place, backend, arm) for place, backend in enumerate(catalog.labels) for arm in range(len(ARMS))
-    ]
-    columns = {name: np.concatenate([part[name] for part in rows]) if rows else np.empty(0) for name in rows[0]}
+    rows = [_part(cards, place, backend, arm) for place, backend in enumerate(backends) for arm in range(len(ARMS))]
+    columns = {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
     runs = columns.pop("run").astype(np.int32)
 
     def of_runs(text: Callable[[RunCard], str]) -> Any:
-        names = dict.fromkeys(text(card) for card in catalog.cards)
+        names = dict.fromkeys(text(card) for card in cards)
         places = {name: place for place, name in enumerate(names)}
-        each = np.array([places[text(card)] for card in catalog.cards], dtype=np.int32)
+        each = np.array([places[text(card)] for card in cards], dtype=np.int32)
         return pa.DictionaryArray.from_arrays(each[runs], pa.array(list(names), pa.string()))
 
-    started = np.array([card.time for card in catalog.cards], dtype="datetime64[s]")
+    started = np.array([card.time for card in cards], dtype="datetime64[s]")
     table = {
         "run": of_runs(lambda card: card.id),
         "started": pa.array(started[runs], pa.timestamp("s", "UTC")),
@@ -79,7 +79,7 @@ def parquet(catalog: Catalog) -> bytes:
         "baseline": of_runs(lambda card: card.baseline.sha if card.baseline else ""),
         "profile": of_runs(lambda card: card.profile),
         "environment": of_runs(lambda card: card.fingerprint),
-        "backend": pa.DictionaryArray.from_arrays(columns.pop("backend"), pa.array(list(catalog.labels))),
+        "backend": pa.DictionaryArray.from_arrays(columns.pop("backend"), pa.array(list(backends))),
         "level": pa.array(columns.pop("level")),
         "arm": pa.DictionaryArray.from_arrays(columns.pop("arm"), pa.array(ARMS)),
         **{name: pa.array(columns[name], from_pandas=True) for name in METRIC_NAMES},
@@ -91,15 +91,16 @@ def parquet(catalog: Catalog) -> bytes:
     return buffer.getvalue()
 
 
-def _part(catalog: Catalog, place: int, backend: str, arm: int) -> dict[str, Array]:
+def _part(cards: Sequence[RunCard], place: int, backend: str, arm: int) -> dict[str, Array]:
     """The rows of one backend and arm, level after level."""
-    table = numbers_of(catalog.cards, backend, catalog.levels)[:, 1:, :, arm]
+    every = sorted({level for card in cards for level in card.levels})
+    table = numbers_of(cards, backend, every)[:, 1:, :, arm]
     levels, runs = np.nonzero(np.isfinite(table).any(axis=2).T)
     numbers = rounded(table[runs, levels]).astype(np.float32)
     return {
         "run": runs,
         "backend": np.full(len(runs), place, dtype=np.int8),
-        "level": np.array(catalog.levels, dtype=np.int32)[levels],
+        "level": np.array(every, dtype=np.int32)[levels],
         "arm": np.full(len(runs), arm, dtype=np.int8),
         **{name: numbers[:, metric] for metric, name in enumerate(METRIC_NAMES)},
     }
