@@ -131,6 +131,18 @@ def alert(session: nox.Session) -> None:
 
 
 @nox.session
+def build_site(session: nox.Session) -> None:
+    """Make the static site _site/ of the recorded history (-- --help explains)."""
+    step(session)
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Show the site in a browser, and make it again when anything changes."""
+    step(session)
+
+
+@nox.session
 def bisect(session: nox.Session) -> None:
     """Find the commit that changed a metric, from noisy sessions (-- --help explains)."""
     step(session)
@@ -150,7 +162,7 @@ def import_(session: nox.Session) -> None:
 
 @nox.session
 def perf(session: nox.Session) -> None:
-    """Measure the project's own parts against others (-- detect)."""
+    """Measure the project's own parts against others (-- detect, -- site)."""
     python = environment(session, "requirements-perf.txt")
     session.run(python, "-m", "perf", *session.posargs, interrupt_timeout=INTERRUPT_S)
 
@@ -159,6 +171,12 @@ def perf(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
     check(session, "python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the README's pictures of the site in _site/ (or of the one given), docs/site/*.png, in real Chromium."""
+    check(session, "python", "-m", "tests.screenshots", *session.posargs)
 
 
 @nox.session

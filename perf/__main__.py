@@ -9,6 +9,7 @@ from collections.abc import Sequence
 BENCHMARKS = {
     "detect": "the change detector against others: what they find, what they raise falsely, how long it takes",
     "bisect": "a slow-down hidden among many commits, searched with real sessions",
+    "site": "the site of a long history: time, memory, size, and the weight of its pages",
 }
 
 

@@ -126,11 +126,11 @@ def draw(results: dict[str, Result]) -> str:
     return charts.standalone(charts.draw(figure))
 
 
-def write(document: Path, region: str) -> None:
+def write(document: Path, region: str, begin: str = BEGIN, end: str = END) -> None:
     """Put the region in place of the one that the document has."""
     text = document.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    document.write_text(before + region + rest.split(END)[1], encoding="utf-8")
+    before, rest = text.split(begin)
+    document.write_text(before + region + rest.split(end)[1], encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:

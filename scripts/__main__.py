@@ -30,6 +30,8 @@ STEPS = {
     "backfill": "commits that have no run -> paired sessions against the anchor -> history/",
     "detect": "history/ -> changes.json; or any series -> where they change",
     "alert": "changes.json -> issues, opened and closed",
+    "build_site": "history/ -> the static site _site/",
+    "serve": "the site in a browser, made again when anything changes",
     "bisect": "good, bad, what became worse -> the commit",
     "export": "history/ -> another tool's format",
     "import": "another tool's format -> history/imported/",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
@@ -23,9 +24,12 @@ from scripts.model import Struct
 
 STYLE = Path(__file__).parent.parent / "site" / "static" / "charts.css"
 WIDTH, HEIGHT = 640, 420
+SMALL_WIDTH, SMALL_HEIGHT = 420, 260
 PNG_ZOOM = 2
 COLOURS = 7
+DAY_S = 86_400
 MARKER_RADIUS = 5.0
+LEGEND_ROW = 30
 
 # pygal's import hook for plugins has no find_spec: every later import in the process would warn (ImportWarning)
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
@@ -35,23 +39,29 @@ etree.to_etree()  # pygal would use lxml where it happens to be installed, and i
 class Figure(Struct):
     """What to draw. ``series``: by label, y by x, None where there is no valid number (drawn as a gap).
 
-    ``unit`` is what the y axis counts; ``x_title`` names the x axis with its unit.
+    ``unit`` is what the y axis counts; ``x_title`` names the x axis with its unit. With ``dates``, x are seconds since
+    1970 (UTC), and the axes begin where the data do: a trend is about differences, not about amounts. ``small``: one of
+    several, side by side.
     """
 
     title: str
     unit: str
     x_title: str
     series: Mapping[str, Mapping[int, float | None]]
+    dates: bool = False
+    small: bool = False
 
 
 def draw(figure: Figure) -> str:
     """The figure as an ``<svg>`` element without its style, to be put into a page that has ``style()``."""
     xs = sorted({x for points in figure.series.values() for x in points})
     ys = [y for points in figure.series.values() for y in points.values() if y is not None]
-    ticks = y_ticks(max(ys, default=0.0))
+    ticks = ticks_between(min(ys), max(ys)) if figure.dates and ys else y_ticks(max(ys, default=0.0))
+    x_ticks = day_ticks(xs, 3 if figure.small else 6) if figure.dates else [0, *_thinned(xs)]
+    legend = not (figure.small and len(figure.series) == 1)
     chart = pygal.XY(
-        width=WIDTH,
-        height=HEIGHT,
+        width=SMALL_WIDTH if figure.small else WIDTH,
+        height=SMALL_HEIGHT if figure.small else HEIGHT,
         css=[],
         js=[],
         disable_xml_declaration=True,
@@ -62,14 +72,19 @@ def draw(figure: Figure) -> str:
         legend_at_bottom_columns=2,
         legend_box_size=20,
         truncate_legend=40,
+        show_legend=legend,
         show_x_guides=False,
         allow_interruptions=True,
-        range=(0, ticks[-1]),
-        xrange=(0, max(xs, default=1)),
-        x_labels=[0, *_thinned(xs)] if figure.series else None,
+        range=(ticks[0], ticks[-1]),
+        xrange=(x_ticks[0], max(x_ticks[-1], xs[-1])) if figure.dates and xs else (0, max(xs, default=1)),
+        x_labels=x_ticks if figure.series else None,
         y_labels=list(ticks) if figure.series else None,
-        x_value_formatter=_tick,
+        x_value_formatter=_day if figure.dates else _tick,
         value_formatter=_tick,
+        margin_right=48 if figure.dates else 20,  # half of the last day, which stands at the end of the axis
+        # pygal leaves room for whole rows of the legend only: that of the last of three lines would be outside
+        margin_bottom=20 + (LEGEND_ROW if legend and len(figure.series) % 2 else 0),
+        truncate_label=-1,
         spacing=8,
         style=pygal.style.Style(
             title_font_size=16, label_font_size=13, legend_font_size=13, major_label_font_size=13, no_data_font_size=16
@@ -113,9 +128,41 @@ def y_ticks(top: float, wanted: int = 5) -> tuple[float, ...]:
     """Round numbers from 0 up to at least ``top``, steps of 1, 2 or 5 times a power of ten; ``(0, 1)`` for no data."""
     if not (math.isfinite(top) and top > 0):
         return (0.0, 1.0)
-    power = 10.0 ** math.floor(math.log10(top / wanted))
-    step = next(factor * power for factor in (1, 2, 5, 10, 20) if factor * power * wanted >= top)
+    step = _step(top, wanted)
     return tuple(round(step * number, 12) for number in range(math.ceil(top / step - 1e-9) + 1))
+
+
+def _step(span: float, wanted: int) -> float:
+    """The smallest 1, 2 or 5 times a power of ten that divides ``span`` into at most ``wanted``."""
+    power = 10.0 ** math.floor(math.log10(span / wanted))
+    return next(factor * power for factor in (1, 2, 5, 10, 20) if factor * power * wanted >= span)
+
+
+def ticks_between(low: float, high: float, wanted: int = 4) -> tuple[float, ...]:
+    """Round numbers around the range from ``low`` to ``high`` (steps as in `y_ticks`), at least two.
+
+    A range of less than a twentieth of its values is widened to that, so that noise does not look like a mountain.
+    """
+    least = 0.05 * max(abs(low), abs(high)) or 1.0
+    if high - low < least:
+        middle = (low + high) / 2
+        low, high = middle - least / 2, middle + least / 2
+    step = _step(high - low, wanted)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return tuple(round(step * number, 12) for number in range(first, last + 1))
+
+
+def day_ticks(xs: Sequence[int], most: int) -> list[int]:
+    """Midnights (UTC) from the day of the first to after that of the last, at most ``most`` + 1, evenly apart."""
+    if not xs:
+        return []
+    first, last = min(xs) // DAY_S, max(xs) // DAY_S + 1
+    stride = math.ceil((last - first) / most)
+    return [day * DAY_S for day in range(first, last + stride, stride)]
+
+
+def _day(x: float) -> str:
+    return f"{datetime.fromtimestamp(x, UTC):%d %b %Y}".lstrip("0")
 
 
 def _thinned(xs: list[int], most: int = 12) -> list[int]:
@@ -144,13 +191,15 @@ def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
             index = int(parent.get("class", "").split("serie-")[1].split()[0])
             parent.set("class", f"series color-{index % COLOURS}")
             if any(child.get("class") == "dots" for child in parent):
-                _mark(parent, index, list(figure.series.items())[index], xs, figure.unit)
+                _mark(parent, index, list(figure.series.items())[index], xs, figure)
     for index, legend in enumerate(node for node in root.iter("g") if node.get("class", "").startswith("legend ")):
         _legend(legend, index)
     return root
 
 
-def _mark(group: Element, index: int, series: tuple[str, Mapping[int, float | None]], xs: list[int], unit: str) -> None:
+def _mark(
+    group: Element, index: int, series: tuple[str, Mapping[int, float | None]], xs: list[int], figure: Figure
+) -> None:
     """Replace pygal's circles, which are in the order of the points that exist."""
     label, points = series
     drawn = [(x, points[x]) for x in xs if points.get(x) is not None]
@@ -158,9 +207,10 @@ def _mark(group: Element, index: int, series: tuple[str, Mapping[int, float | No
     for dots, (x, y) in zip(circles, drawn, strict=True):
         circle = dots[0]
         shape = marker(index, float(circle.get("cx", 0)), float(circle.get("cy", 0)))
+        where = _day(x) if figure.dates else str(x)
         dots.clear()
         SubElement(dots, "path", {"class": "dot", "d": shape})
-        SubElement(dots, "title").text = f"{plain(label)}, {x}: {float(y or 0):,.4g} {plain(unit)}"
+        SubElement(dots, "title").text = f"{plain(label)}, {where}: {float(y or 0):,.4g} {plain(figure.unit)}"
 
 
 def _legend(legend: Element, index: int) -> None:

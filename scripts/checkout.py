@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -103,6 +104,13 @@ def line(revision: str, backends: Iterable[str], root: Path = ROOT, *, first_par
         Revision(sha=sha, subject=subject, reaches=tuple(reached(paths.split("\n"), names)))
         for sha, subject, paths in zip(fields[::3], fields[1::3], fields[2::3], strict=True)
     ]
+
+
+def web_address(root: Path = ROOT, remote: str = "origin") -> str:
+    """Where a remote shows itself to browsers, without anybody's name or password; empty where that is not known."""
+    url = _git(root, "remote", "get-url", remote).strip()
+    found = re.fullmatch(r"(?:https://(?:[^@/]*@)?|ssh://git@|git@)([\w.-]+)[:/]([\w./~-]+?)(?:\.git)?/?", url)
+    return f"https://{found[1]}/{found[2]}" if found else ""
 
 
 def export_apps(sha: str, cache: Path, root: Path = ROOT) -> Path:

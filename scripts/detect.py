@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 
-from scripts import changes, changes_text, checkout, config, dependencies, events, findings, fingerprint, store
+from scripts import changes, changes_text, config
 from scripts.changepoints import change_points
-from scripts.changes import Cause, Change, Changes, Difference
+from scripts.detection import over_history
 from scripts.history import replace
-from scripts.model import DependencyChange, PipelineError, Run
-from scripts.series import gather
+from scripts.model import PipelineError
 
 LINE = '{"values": [201.5, 199, null, 240]}'
 EPILOG = """\
@@ -32,9 +29,6 @@ SERIES = (
     f"a line of --series in: {LINE} (null and NaN are missing); a line out: the index of the first point of each new "
     'regime, as {"change_points": [3]}'
 )
-
-Between = Callable[[Run, Run], Iterable[DependencyChange]]
-"""What changed in the packages from one run to another."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,27 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _over_history(args: argparse.Namespace) -> None:
-    roots = args.history or [config.ROOT / "history"]
     settings = config.load()
     labels = {backend.name: backend.label for backend in settings.backends}
-    noted = events.read_events(roots[0], labels)
-    line = checkout.line(args.line, labels)
-    last = ""
-
-    def looked_at() -> Iterator[Run]:
-        nonlocal last
-        for run in until(store.iterate(roots, _warn), args.as_of):
-            last = run.id
-            yield run
-
-    series, left_out = gather(looked_at(), line, settings.detect.worth_reporting)
-    if not last or (args.as_of and last != args.as_of):
-        raise PipelineError(
-            f"{', '.join(map(str, roots))}: {f'no run {args.as_of}' if args.as_of else 'no recorded runs'}",
-            "a run's id is the name of its file under runs/" if args.as_of else "measure and record one first",
-        )
-    found = findings.find(series, line, settings.detect, noted, last, left_out)
-    found = explained(found, store.iterate(roots, lambda _: None))
+    found = over_history(args.history or [config.ROOT / "history"], settings, args.line, _warn, args.as_of)
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,34 +80,6 @@ def _over_history(args: argparse.Namespace) -> None:
     console = Console()
     console.print(changes_text.render(found, labels))
     console.print(f"Changes: {args.output}", highlight=False)
-
-
-def until(runs: Iterable[Run], last: str | None) -> Iterator[Run]:
-    """The runs up to the one with the id ``last``; runs come by id, and so by time."""
-    return takewhile(lambda run: last is None or run.id <= last, runs)
-
-
-def explained(found: Changes, runs: Iterable[Run], between: Between = dependencies.between_runs) -> Changes:
-    """The changes with what else differs between the runs on both sides: packages, and the environment."""
-    wanted = {moment.run for change in found.changes for moment in (change.before, change.after)}
-    kept = {run.id: run for run in runs if run.id in wanted}
-    return msgspec.structs.replace(
-        found,
-        changes=tuple(
-            _explained(change, kept[change.before.run], kept[change.after.run], between) for change in found.changes
-        ),
-    )
-
-
-def _explained(change: Change, before: Run, after: Run, between: Between) -> Change:
-    packages = tuple(package for package in between(before, after) if package.backend in change.backends)
-    differing: tuple[Difference, ...] = ()
-    if change.cause is not Cause.CODE:
-        differing = tuple(
-            Difference(field=field, before=old, after=new)
-            for field, (old, new) in fingerprint.differences(before.environment, after.environment).items()
-        )
-    return msgspec.structs.replace(change, dependencies=packages, environment=differing)
 
 
 def _warn(text: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from scripts.model import Run, Struct
@@ -68,17 +69,20 @@ def outcome(run: Run, level: Level) -> str:
 
 def headline(run: Run, summary: Summary) -> str:
     """Who has the highest throughput at how many levels; with unequal work, first that this is no comparison."""
-    wins = summary.wins
+    return leaders(run.labels, summary.wins, len(summary.levels), unequal=bool(summary.differences))
+
+
+def leaders(labels: Mapping[str, str], wins: Mapping[str, int], total: int, *, unequal: bool) -> str:
+    """`headline`, from the number of levels that each backend wins, most first, of ``total``."""
     if not wins:
         return "No block is valid: there is no result."
-    caution = "Unequal work, so no fair comparison. " if summary.differences else ""
-    total = len(summary.levels)
+    caution = "Unequal work, so no fair comparison. " if unequal else ""
     first, *others = wins
     if wins[first] == total:
         where = {1: "at the only level", 2: "at both levels"}.get(total, f"at all {total} levels")
-        return f"{caution}{run.labels[first]} has the highest throughput {where}."
-    rest = "".join(f", {run.labels[name]} at {wins[name]}" for name in others)
-    return f"{caution}{run.labels[first]} has the highest throughput at {wins[first]} of {total} levels{rest}."
+        return f"{caution}{labels[first]} has the highest throughput {where}."
+    rest = "".join(f", {labels[name]} at {wins[name]}" for name in others)
+    return f"{caution}{labels[first]} has the highest throughput at {wins[first]} of {total} levels{rest}."
 
 
 def leads(run: Run, summary: Summary) -> tuple[str, ...]:
@@ -185,3 +189,21 @@ def footnotes(summary: Summary) -> dict[tuple[str, ...], int]:
     """A number for each distinct set of reasons, in the order of levels and backends."""
     cells: list[Cell] = [cell for level in summary.levels for cell in level.cells if cell.reasons]
     return {reasons: number for number, reasons in enumerate(dict.fromkeys(cell.reasons for cell in cells), 1)}
+
+
+def command(run: Run) -> str:
+    """The command that measures the same again, with everything that options can have changed."""
+    options = {
+        "seed": str(run.seed),
+        "levels": ",".join(map(str, run.profile.levels)),
+        "rounds": str(run.profile.rounds),
+        "duration": f"{run.profile.duration_s:g}",
+        "backends": ",".join(run.backends),
+        "database": run.environment.database.lower(),
+        "durability": run.environment.durability,
+    }
+    step, what = "bench", [run.profile.name]
+    if run.baseline:
+        step, what = "compare", [run.baseline.sha, run.commit.sha, "--profile", run.profile.name]
+    words = [*what, *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return f"./start_benchmark.sh -s {step} -- {shlex.join(words)}"

@@ -9,34 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scripts import charts, prose, study
-from scripts.escape import plain
 from scripts.history import replace
-from scripts.model import METRICS, Run, Struct
+from scripts.model import METRICS, Run
 from scripts.summary import Cell, Summary, blocks_frame, summarize
-
-SITE = Path(__file__).parent.parent / "site"
-
-Row = tuple[str, ...]
-
-
-class Table(Struct):
-    """Text of a table; the first column heads the rows."""
-
-    header: Row
-    rows: tuple[Row, ...]
-
-
-class Picture(Struct):
-    """A figure as inline SVG, with its numbers as a table."""
-
-    name: str
-    title: str
-    svg: str
-    table: Table
+from scripts.templates import SITE, Picture, Row, Table, environment
 
 
 def write_report(run: Run, directory: Path) -> Path:
@@ -64,31 +43,15 @@ def artifacts(run: Run) -> dict[str, bytes]:
 
 def render_html(run: Run, summary: Summary) -> str:
     """The whole report as one page that needs nothing else: no script, no remote reference, no other file."""
-    css = "\n".join((SITE / "static" / name).read_text(encoding="utf-8") for name in ("report.css", "charts.css"))
+    css = "\n".join((SITE / "static" / name).read_text(encoding="utf-8") for name in ("base.css", "charts.css"))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment = Environment(
-        loader=FileSystemLoader(SITE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,  # what is Markup is ours
-    )
-    page = environment.get_template("report.html").render(css=Markup(css), digest=digest, **_context(run, summary))
+    page = environment().get_template("report.html").render(css=Markup(css), digest=digest, **context(run, summary))
     return page + "\n"
 
 
-def _context(run: Run, summary: Summary) -> dict[str, Any]:
-    """Everything that the template shows."""
-    pictures = [
-        Picture(
-            name=name,
-            title=figure.title,
-            svg=Markup(charts.draw(figure)),  # escaped by charts.py
-            table=_figure_table(figure),
-        )
-        for name, figure in study.all_figures(run, summary).items()
-    ]
+def context(run: Run, summary: Summary) -> dict[str, Any]:
+    """Everything that the templates of a run show: run_head.html and run_body.html."""
+    pictures = [picture(name, figure) for name, figure in study.all_figures(run, summary).items()]
     return {
         "run": run,
         "summary": summary,
@@ -106,8 +69,18 @@ def _context(run: Run, summary: Summary) -> dict[str, Any]:
         "blocks": _blocks_table(run),
         "environment": _environment_table(run),
         "packages": _packages_table(run),
-        "command": study.command(run),
+        "command": prose.command(run),
     }
+
+
+def picture(name: str, figure: charts.Figure) -> Picture:
+    """A figure, drawn, with the table of its numbers."""
+    return Picture(
+        name=name,
+        title=figure.title,
+        svg=Markup(charts.draw(figure)),  # escaped by charts.py
+        table=_figure_table(figure),
+    )
 
 
 def _figure_table(figure: charts.Figure) -> Table:
@@ -149,7 +122,9 @@ def _parity_table(run: Run) -> Table:
         ("bytes of the answer", *(str(entry.answer_bytes) for entry in run.parity)),
         ("equal work", *("NO" if entry.differences else "yes" for entry in run.parity)),
     ]
-    return Table(header=("one request", *(run.labels.get(e.backend, e.backend) for e in run.parity)), rows=tuple(rows))
+    arms = {"candidate": "", "baseline": ", baseline"}
+    heads = [run.labels.get(entry.backend, entry.backend) + arms[entry.arm] for entry in run.parity]
+    return Table(header=("one request", *heads), rows=tuple(rows))
 
 
 def _invalid_table(run: Run, summary: Summary) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -20,6 +21,8 @@ FEW_ROUNDS = 6
 SPENDING_POWER = 2.0
 MOST_PRIOR_DEGREES = 20.0
 """A prior of a variance weighs at most as much as so many rounds."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 Rounds = Mapping[int, float]
 """Positive values of one backend at one level, by round."""
@@ -187,6 +190,21 @@ def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Ef
     return Effect(
         log_ratio=float(np.mean(values)), error=math.sqrt(within + between), degrees=degrees, rounds=values.size
     )
+
+
+def mean_ratios(log_ratios: Floats, level: float = 0.05) -> tuple[Floats, Floats, Floats]:
+    """Ratios with the ends of their intervals, from log ratios of shape (..., rounds), NaN where there is none.
+
+    What `paired_effect` (without a prior) and `Effect.interval` say of each row, for many rows at once. NaN: a ratio
+    without any round, and an interval with fewer than two.
+    """
+    counts = np.sum(np.isfinite(log_ratios), axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.nansum(log_ratios, axis=-1) / counts
+        squares = np.nansum((log_ratios - means[..., np.newaxis]) ** 2, axis=-1)
+        degrees = np.where(counts > 1, counts - 1.0, np.nan)
+        reach = np.sqrt(squares / degrees / counts) * special.stdtrit(degrees, 1 - level / 2)
+    return np.exp(means), np.exp(means - reach), np.exp(means + reach)
 
 
 def fit_prior(variances: Sequence[float], degrees: Sequence[float]) -> Prior:

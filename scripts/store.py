@@ -64,7 +64,7 @@ def iterate(roots: Sequence[Path], warn: Callable[[str], None]) -> Iterator[Run]
     is skipped silently. Raises PipelineError for a root that is not a folder.
     """
     read = 0
-    found, skipped = _find(roots)
+    found, skipped = find(roots)
     for run_id in sorted(found):
         counted: tuple[Path, Run] | None = None
         for path in found[run_id]:
@@ -90,7 +90,7 @@ def describe(skipped: Sequence[Skipped], read: int) -> str:
     return "\n".join([*lines, *(f"  {path}: {reason}" for path, reason in skipped)])
 
 
-def _find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
+def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
     """The files beneath ``runs/`` of all roots: those of runs by id, in the order of roots, and all others."""
     runs: dict[str, list[Path]] = {}
     others: list[Skipped] = []

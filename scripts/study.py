@@ -5,7 +5,6 @@ Pure: a run and its summary in, figures and text out. Levels without a valid blo
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -118,21 +117,6 @@ def render_results(run: Run, summary: Summary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(results(run, summary)), indent=2) + b"\n"
 
 
-def command(run: Run) -> str:
-    """The command that measures the same again, with everything that options can have changed."""
-    options = {
-        "seed": str(run.seed),
-        "levels": ",".join(map(str, run.profile.levels)),
-        "rounds": str(run.profile.rounds),
-        "duration": f"{run.profile.duration_s:g}",
-        "backends": ",".join(run.backends),
-        "database": run.environment.database.lower(),
-        "durability": run.environment.durability,
-    }
-    words = [run.profile.name, *(word for name, value in options.items() for word in (f"--{name}", value))]
-    return f"./start_benchmark.sh -s bench -- {shlex.join(words)}"
-
-
 def render_markdown(run: Run, summary: Summary) -> str:
     """The study's report: the outcome first, then its tables, then what they rest on."""
     labels = [run.labels[name] for name in run.backends]
@@ -201,6 +185,6 @@ def _facts(run: Run) -> list[str]:
         f"- {markdown(env.cpu_model)}, {env.cpu_count} CPUs; backend on {markdown(env.backend_cpus)}, "
         f"{run.limits.cpus:g} CPU and {run.limits.memory_mb} MiB each",
         f"- Profile {markdown(run.profile.name)}: {run.profile.duration_s:g} s for each backend, level and round",
-        f"- Again: {markdown(command(run))}",
+        f"- Again: {markdown(prose.command(run))}",
         "- As data: incremental\\_benchmark\\_results.json; with figures: report.html",
     ]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts import config
+from scripts.model import PipelineError
+from scripts.stack import packages
 from scripts.stack.choice import why_not_compose
 from scripts.stack.limits import Cages
 
@@ -38,6 +40,23 @@ def compose() -> None:
     """Skips where no containers can be run; .ci/run sees that they can."""
     if obstacle := why_not_compose(config.load()):
         pytest.skip(f"no containers: {obstacle}")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser: Debian's Chromium, which root installs where it is missing; others are told the command."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import launch
+
+    try:
+        packages.install(packages.browser_needs())
+    except PipelineError as error:
+        pytest.skip(f"no browser: {error.message}; {error.hint}")
+    with sync_playwright() as playwright:  # its event loop must not outlive the module: others have their own
+        browser = launch(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(

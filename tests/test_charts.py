@@ -15,7 +15,7 @@ import resvg_py
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.charts import COLOURS, Figure, draw, marker, standalone, to_png, y_ticks
+from scripts.charts import COLOURS, DAY_S, Figure, day_ticks, draw, marker, standalone, ticks_between, to_png, y_ticks
 from scripts.study import study_figures
 from scripts.summary import summarize
 from tests.factories import make_run
@@ -162,3 +162,45 @@ def test_ticks_start_at_zero_reach_the_top_and_are_few(top: float) -> None:
 @pytest.mark.parametrize("top", [0.0, -1.0, math.nan, math.inf])
 def test_ticks_without_data(top: float) -> None:
     assert y_ticks(top) == (0.0, 1.0)
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_ticks_of_a_trend_enclose_it(first: float, second: float) -> None:
+    low, high = sorted((first, second))
+    ticks = ticks_between(low, high)
+    assert ticks[0] <= low + 1e-9 * high
+    assert high - 1e-9 * high <= ticks[-1]
+    assert 2 <= len(ticks) <= 8
+
+
+@given(st.lists(st.integers(0, 4_000_000_000), min_size=1), st.integers(1, 8))
+def test_ticks_of_days_enclose_the_days(xs: list[int], most: int) -> None:
+    ticks = day_ticks(xs, most)
+    assert ticks[0] <= min(xs)
+    assert max(xs) <= ticks[-1]
+    assert len(ticks) <= most + 1
+    assert {tick % DAY_S for tick in ticks} == {0}
+
+
+def test_a_trend_says_days() -> None:
+    start = 1_795_500_000  # 24 Nov 2026
+    values = {start: 40.0, start + DAY_S: 41.5, start + 2 * DAY_S: None, start + 3 * DAY_S: 42.0}
+    trend = Figure(title="Throughput", unit="requests/s", x_title="day", series={"one": values}, dates=True)
+    svg = draw(trend)
+    assert "one, 24 Nov 2026: 40 requests/s" in svg
+    assert "27 Nov 2026" in svg
+    assert len(nodes(svg, "dot")) == 3
+    assert draw(Figure(title="T", unit="ms", x_title="day", series={"one": {start: 1.0}}, dates=True, small=True))
+    assert draw(Figure(title="T", unit="ms", x_title="day", series={}, dates=True))
+
+
+@pytest.mark.parametrize("lines", range(1, 8))
+def test_every_line_is_in_the_legend_and_inside_the_figure(lines: int) -> None:
+    series = {f"line {number}": {10: 1.0, 20: 2.0} for number in range(lines)}
+    root = ElementTree.fromstring(draw(Figure(title="t", unit="u", x_title="x", series=series)))
+    height = float(root.get("viewBox", "").split()[3])
+    group = next(node for node in root.iter(f"{SVG}g") if node.get("class") == "legends")
+    top = float(group.get("transform", "").rstrip(")").split(",")[1])
+    rows = [top + float(text.get("y", 0)) for text in group.iter(f"{SVG}text")]
+    assert len(rows) == lines
+    assert max(rows) < height

@@ -10,7 +10,8 @@ import pytest
 
 from scripts import checkout, store
 from scripts.changes import Cause, Changes, decode
-from scripts.detect import explained, main, until
+from scripts.detect import main
+from scripts.detection import explained, until
 from scripts.model import DependencyChange, PipelineError, Revision, Run
 from tests.factories import LABELS, make_history
 

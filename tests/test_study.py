@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from scripts.study import all_figures, command, render_markdown, render_results, results, study_figures
+from scripts.prose import command
+from scripts.study import all_figures, render_markdown, render_results, results, study_figures
 from scripts.summary import summarize
 from tests.factories import LABELS, make_run
 

@@ -56,6 +56,15 @@ def mariadb_needs() -> tuple[Need, ...]:
     )
 
 
+def browser_needs() -> tuple[Need, ...]:
+    """What the tests of the site's pages drive."""
+    return (
+        Need(
+            "chromium", "test the site in a browser", lambda: find_program("chromium", "chromium-browser") is not None
+        ),
+    )
+
+
 def find_program(*names: str) -> Path | None:
     """The first of ``names`` on the PATH or in the system's sbin folders, which an ordinary user's PATH leaves out."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])

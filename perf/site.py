@@ -1,0 +1,190 @@
+"""Benchmark ``site``: how long a site of a long history takes, how much memory, and how large it and its pages are."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from perf import history
+from perf.detect import write as write_region
+from scripts.config import ROOT
+from scripts.model import Struct
+
+SEED = 20261124
+DOCUMENT = ROOT / "docs" / "site.md"
+BEGIN, END = "<!-- measured: nox -s perf -- site --write -->", "<!-- /measured -->"
+
+
+class Built(Struct):
+    """One build: ``rss_mb`` is the largest sum over all its processes, what they share counted in each; ``pss_mb``
+    the same with what they share counted once. Mebibytes.
+    """
+
+    seconds: float
+    rss_mb: float
+    pss_mb: float
+
+
+def build(folder: Path) -> Built:
+    """Build the site of ``folder/history`` into ``folder/site``, in a process of its own."""
+    command = [
+        sys.executable, "-m", "scripts", "build_site", "--history", str(folder / "history"),
+        "--output", str(folder / "site"), "--changes", str(folder / "changes.json"),
+        "--repository", "https://example.org/bench",
+    ]  # fmt: skip
+    peaks = [0.0, 0.0]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+    def watch() -> None:
+        while process.poll() is None:
+            for place, kilobytes in enumerate(_memory(process.pid)):
+                peaks[place] = max(peaks[place], kilobytes / 1024)
+            time.sleep(0.5)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    seconds = time.perf_counter() - started
+    watcher.join()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return Built(seconds=seconds, rss_mb=peaks[0], pss_mb=peaks[1])
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Resident and proportional memory of a process and those it started, in kB (proc(5), smaps_rollup)."""
+    rss = pss = 0
+    for one in (pid, *_children(pid)):
+        try:
+            text = Path(f"/proc/{one}/smaps_rollup").read_text()
+        except OSError:  # it has ended
+            continue
+        found = {name: int(value) for name, value in re.findall(r"^(Rss|Pss): +(\d+) kB", text, re.MULTILINE)}
+        rss += found.get("Rss", 0)
+        pss += found.get("Pss", 0)
+    return rss, pss
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def weight(site: Path, page: str, *data: str) -> int:
+    """Bytes that a page and all it loads have when each is compressed (gzip, level 6)."""
+    text = (site / page).read_text()
+    loads = re.findall(r'<(?:script|link rel="stylesheet"|img|link rel="icon")[^>]*?(?:src|href)="([^"]+)"', text)
+    paths = {
+        site / page,
+        *((site / page).parent / one for one in loads),
+        *(site / "data" / f"{one}.js" for one in data),
+    }
+    return sum(len(gzip.compress(path.read_bytes(), 6)) for path in {path.resolve() for path in paths})
+
+
+def weights(site: Path) -> Iterator[tuple[str, int]]:
+    """The heaviest of each kind of page, with what it loads before anybody touches it."""
+    yield "overview", weight(site, "index.html")
+    series = "series/fastapi/throughput_rps/all"
+    yield "trend", weight(site, "trend/fastapi.html", "runs", series)
+    yield "trend, as ratios", weight(site, "trend/fastapi.html", "runs", "series/fastapi/throughput_rps/ratio-all")
+    runs = sorted(site.glob("run/*.html"))
+    yield "run, of the newest", weight(site, f"run/{runs[-1].name}")
+    yield "run, old", weight(site, f"run/{runs[1].name}")
+    shown = [path.stem for path in runs[-2:]]
+    yield (
+        "compare, two runs",
+        weight(site, "compare.html", "index", "runs", "runs-detail", *(f"runs/{one}" for one in shown)),
+    )
+    yield "changes", weight(site, "changes.html")
+    yield "method", weight(site, "method.html")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """A digest of every file, by path."""
+    return {
+        str(path.relative_to(folder)): hashlib.blake2b(path.read_bytes()).digest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def measure(folder: Path, seed: int, count: int, console: Console) -> list[tuple[str, str]]:
+    """Names and values of the table."""
+    if not (folder / "changes.json").exists():
+        console.print(f"making {count:,} runs")
+        history.write(folder / "history", seed, 0, count)
+        history.write_changes(folder / "changes.json", seed, count)
+    size = sum(path.stat().st_size for path in (folder / "history").rglob("*.json"))
+    console.print("building")
+    scratch = build(folder)
+    history.write(folder / "history", seed, count, 1)
+    added = build(folder)
+    again = build(folder)
+    site = folder / "site"
+    files = [path.stat().st_size for path in site.rglob("*") if path.is_file()]
+    return [
+        ("history", f"{count:,} runs x 4 backends x 10 levels, {size / 1e6:,.0f} MB"),
+        ("build from scratch", f"{scratch.seconds:.1f} s"),
+        ("memory, all processes (what they share counted once)", f"{scratch.rss_mb:.0f} MiB ({scratch.pss_mb:.0f})"),
+        ("build with one run more", f"{added.seconds:.2f} s, {added.rss_mb:.0f} MiB ({added.pss_mb:.0f})"),
+        ("build with nothing new", f"{again.seconds:.2f} s"),
+        ("site", f"{sum(files) / 1e6:,.0f} MB in {len(files):,} files"),
+        *((f"page: {name}, compressed", f"{size / 1e3:.0f} kB") for name, size in weights(site)),
+    ]
+
+
+def render(rows: Sequence[tuple[str, str]], seed: int, count: int) -> str:
+    """The table as Markdown, with the command that gave it."""
+    lines = [
+        BEGIN,
+        f"`nox -s perf -- site --write --seed {seed} --count {count}`:",
+        "",
+        "| | |",
+        "|---|---:|",
+        *(f"| {name} | {value} |" for name, value in rows),
+        END,
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0."""
+    parser = argparse.ArgumentParser(prog="nox -s perf -- site", description=__doc__)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the history (%(default)s)")
+    parser.add_argument("--count", type=int, default=10_000, help="runs (%(default)s)")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="leave history and site in this folder, and use a history that it has",
+    )
+    parser.add_argument("--write", action="store_true", help=f"write the table into {DOCUMENT.relative_to(ROOT)}")
+    args = parser.parse_args(arguments)
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="site-") as name:
+        folder: Path = args.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = measure(folder, args.seed, args.count, console)
+    table = Table("", "")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if args.write:
+        write_region(DOCUMENT, render(rows, args.seed, args.count), BEGIN, END)
+    return 0

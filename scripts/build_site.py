@@ -1,0 +1,123 @@
+"""Verb ``build_site``: history/ -> the static site."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from scripts import checkout, config, prose
+from scripts.changes import Changes, decode
+from scripts.escape import plain
+from scripts.model import Config, PipelineError
+from scripts.pages.output import Output, State, code_digest, digest
+from scripts.pages.plan import plan
+from scripts.pages.reading import read_catalog
+from scripts.pages.shell import Shell
+from scripts.pages.workers import Told
+
+EPILOG = """\
+examples:
+  nox -s build_site                                   history/ -> _site/
+  nox -s build_site -- --history history --history ../data --output public    several histories, read as one
+  nox -s serve                                        the same, shown in a browser and made again when anything changes
+
+The site is a folder of files: open _site/index.html, or put the folder on any web server, below any address.
+What did not change since the last build is not made again (.<output>.cache beside it can be removed at any time).
+"""
+TITLE = "Backend benchmark"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0 when the site is built, of whatever could be read of the history."""
+    args = parser("build_site", EPILOG).parse_args(arguments)
+    started = time.perf_counter()
+    console = Console(stderr=True, highlight=False)
+    settings = config.load()
+    roots = args.history or [config.ROOT / "history"]
+    code = code_digest()
+    output = Output(args.output)
+    state = output.remembered(code)
+    catalog, recorded = read_catalog(
+        roots,
+        settings,
+        line=args.line,
+        known=state.entries,
+        told=_progress(console, "reading runs"),
+    )
+    key = digest([entry.digest for entry in recorded.entries], catalog.line, catalog.events)
+    found = _read(args.changes) if args.changes else None
+    if found is None and catalog.cards and catalog.line:
+        found = _changes(state, key, roots, settings, args.line)
+    catalog = msgspec.structs.replace(catalog, changes=found)
+    repository = checkout.web_address() if args.repository is None else args.repository.rstrip("/")
+    shell = Shell(title=args.title, repository=repository, backends=catalog.labels)
+    jobs = plan(catalog, recorded, shell, head=checkout.current().sha, calibrations=roots[0] / "calibration")
+    now = State(code=code, entries=recorded.seen, made=state.made, changes_key=key, changes=found)
+    del state
+    tally = output.build(jobs, now, _progress(console, "making pages"))
+    if catalog.damaged:
+        skipped = prose.count(len(catalog.damaged), "file")
+        print("\n  ".join([f"{skipped} of the history do not count:", *map(plain, catalog.damaged)]), file=sys.stderr)
+    print(
+        f"{args.output / 'index.html'}: {prose.count(len(catalog.cards), 'run')}, {tally.files} files, of which "
+        f"{tally.written} were written and {tally.removed} removed, in {time.perf_counter() - started:.1f} s"
+    )
+    return 0
+
+
+def parser(step: str, epilog: str) -> argparse.ArgumentParser:
+    """What all that builds a site takes."""
+    made = argparse.ArgumentParser(
+        prog=f"nox -s {step} --",
+        description="Make a static site of the recorded history: no server, no network, no other host.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--history", action="append", type=Path, metavar="FOLDER", help="several are read as one")
+    made.add_argument("--output", type=Path, default=Path("_site"), metavar="FOLDER", help="(default: %(default)s)")
+    made.add_argument(
+        "--changes",
+        type=Path,
+        metavar="FILE",
+        help="what `nox -s detect` wrote (default: it is found out again when there are new runs)",
+    )
+    made.add_argument("--line", default="HEAD", metavar="REVISION", help="the commits up to this one (default: HEAD)")
+    made.add_argument("--title", default=TITLE, help="of the site (default: %(default)s)")
+    made.add_argument(
+        "--repository",
+        metavar="URL",
+        help="where commits are shown, as URL/commit/HASH (default: the address of the remote `origin`)",
+    )
+    return made
+
+
+def _read(path: Path) -> Changes:
+    try:
+        return decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", "make it: nox -s detect") from error
+
+
+def _changes(state: State, key: bytes, roots: Sequence[Path], settings: Config, line: str) -> Changes:
+    """The changes of the history, as remembered where nothing is new."""
+    if state.changes and state.changes_key == key:
+        return state.changes
+    from scripts.detection import over_history  # scipy takes a second, which a site without news does not need
+
+    return over_history(roots, settings, line, lambda _: None)
+
+
+def _progress(console: Console, what: str) -> Told:
+    """One line of the terminal that is written over; nothing where there is no terminal."""
+
+    def told(done: int, total: int) -> None:
+        if console.is_terminal and total:
+            console.print(f"{what}: {done / total:4.0%}", end="\n" if done == total else "\r")
+
+    return told

@@ -1,0 +1,179 @@
+"""The folder of the site: files are written whole, what did not change is not made again, what is left over goes.
+
+A *job* makes files from what its key is a digest of. A job whose key is that of the last build, and whose files are
+there, is not done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import msgspec
+
+from scripts.changes import Changes
+from scripts.config import ROOT
+from scripts.history import replace
+from scripts.model import PipelineError, Struct
+from scripts.pages.reading import Entry
+from scripts.pages.workers import Told, spread
+
+MARK = "data/index.json"
+"""Every site has it; a folder with other things in it has not."""
+
+CHUNK = 32
+Made = tuple[bytes, tuple[str, ...]]
+"""Of a job: its key, and the files that it made."""
+
+
+class Job(NamedTuple):
+    """``make`` gives the files' paths in the site and their content. ``heavy``: it takes as long as many others."""
+
+    name: str
+    key: bytes
+    make: Callable[[], Iterable[tuple[str, bytes]]]
+    heavy: bool = False
+
+
+class State(Struct):
+    """What is remembered from one build to the next, beside the site. ``code``: a digest of what made it.
+
+    ``changes`` were found in what ``changes_key`` is a digest of.
+    """
+
+    code: bytes
+    entries: tuple[Entry, ...] = ()
+    made: dict[str, Made] = {}  # noqa: RUF012 (msgspec copies it)
+    changes_key: bytes = b""
+    changes: Changes | None = None
+
+
+class Tally(Struct):
+    """How many files the site has, how many of them were written, and how many old ones removed."""
+
+    files: int
+    written: int
+    removed: int
+
+
+class Output:
+    """The folder of one site. Raises PipelineError for a folder that holds other things, which would be removed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._state_path = self.folder.with_name(f".{self.folder.name}.cache")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise PipelineError(f"{folder}: is a file", "choose another folder with --output")
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / MARK).exists():
+            raise PipelineError(
+                f"{folder}: holds other things than a site", "choose another folder with --output, or empty it"
+            )
+        try:
+            (self.folder / MARK).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / MARK).touch()  # so that a build that was interrupted can go on
+        except OSError as error:
+            raise PipelineError(f"{folder}: cannot be written: {error.strerror}", "choose another folder") from error
+
+    def remembered(self, code: bytes) -> State:
+        """What the last build left; nothing where other code made it, or what is left makes no sense."""
+        try:
+            state = msgspec.msgpack.decode(self._state_path.read_bytes(), type=State)
+        except (OSError, msgspec.DecodeError):
+            return State(code=code)
+        return state if state.code == code else State(code=code)
+
+    def build(self, jobs: Sequence[Job], state: State, told: Told) -> Tally:
+        """Do the jobs that are not done yet, remove what none of them makes, and remember (``state`` has the runs)."""
+        there = self._files()
+        made: dict[str, Made] = {}
+        to_do: list[Job] = []
+        for job in jobs:
+            last = state.made.get(job.name)
+            if last and last[0] == job.key and there.issuperset(last[1]):
+                made[job.name] = last
+            else:
+                to_do.append(job)
+        self._remember(msgspec.structs.replace(state, made=made))  # what is interrupted now is made again
+        written = 0
+        for done in spread(self._do_all, _parts(to_do), told):
+            made |= done
+            written += sum(len(paths) for _, paths in done.values())
+        wanted = {path for _, paths in made.values() for path in paths}
+        self._remove(there - wanted)
+        self._remember(msgspec.structs.replace(state, made=made))
+        return Tally(files=len(wanted), written=written, removed=len(there - wanted))
+
+    def _do_all(self, jobs: Sequence[Job]) -> dict[str, Made]:
+        return {job.name: (job.key, tuple(self._write(path, data) for path, data in job.make())) for job in jobs}
+
+    def _write(self, path: str, data: bytes) -> str:
+        """Give a file its content in one step, without waiting for the disk: the site can be made again."""
+        target = self.folder / path
+        if ".." in PurePosixPath(path).parts or not target.is_relative_to(self.folder):
+            raise PipelineError(
+                f"{path!r} is not a path in the site", "a backend or run has a name that is no file name"
+            )
+        temporary = target.with_name(f".{target.name}.new")
+        try:
+            try:
+                temporary.write_bytes(data)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(data)
+            temporary.replace(target)
+        except OSError as error:
+            raise PipelineError(
+                f"{target}: cannot be written: {error.strerror}", "free some space, then again"
+            ) from error
+        return path
+
+    def _files(self) -> set[str]:
+        found: set[str] = set()
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            with os.scandir(self.folder / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}{entry.name}"
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{path}/")
+                    else:
+                        found.add(path)
+        return found
+
+    def _remove(self, paths: Iterable[str]) -> None:
+        folders = set()
+        for path in paths:
+            (self.folder / path).unlink(missing_ok=True)
+            folders |= set(PurePosixPath(path).parents) - {PurePosixPath(".")}
+        for folder in sorted(folders, key=lambda one: -len(one.parts)):
+            if not any((self.folder / folder).iterdir()):
+                (self.folder / folder).rmdir()
+
+    def _remember(self, state: State) -> None:
+        replace(self._state_path, msgspec.msgpack.encode(state))
+
+
+def _parts(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Heavy jobs by themselves and first, the others many at a time."""
+    every = list(jobs)
+    light = [job for job in every if not job.heavy]
+    return [[job] for job in every if job.heavy] + [light[at : at + CHUNK] for at in range(0, len(light), CHUNK)]
+
+
+def digest(*parts: object) -> bytes:
+    """The key of a job that depends on these parts."""
+    return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
+
+
+def code_digest(root: Path = ROOT) -> bytes:
+    """Of all that makes the site but the history: scripts/, site/, and the versions of what they use."""
+    found = hashlib.blake2b(digest_size=16)
+    names = [root / "bench.toml", root / "requirements.txt"]
+    for path in sorted([*names, *(root / "scripts").rglob("*.py"), *(root / "site").rglob("*")]):
+        if path.is_file():
+            found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.digest()

@@ -1,0 +1,209 @@
+"""The overview: where the backends stand today, what changed lately, and what the published study said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from scripts import prose
+from scripts.model import Run, Struct
+from scripts.pages import changes as changes_page
+from scripts.pages.catalog import Catalog, Published, RunCard
+from scripts.pages.shell import Page, Shell, moment
+from scripts.summary import Cell, Summary, summarize
+from scripts.templates import Picture, Table
+
+CURVE = 5
+"""A run with so many levels has a load curve."""
+LATEST_RUNS, LATEST_CHANGES = 12, 5
+FIGURES = (
+    "throughput_vs_concurrency",
+    "latency_p95_vs_concurrency",
+    "cpu_per_request_vs_concurrency",
+    "cpu_usage_vs_concurrency",
+)
+
+
+class Standing(Struct):
+    """A backend in a run. ``sample``: its line and marker. ``peak``: its level of highest throughput; the other figures
+    are means over levels. ``behind``: how far the overall winner is ahead of it, or at how many levels it leads.
+    """
+
+    name: str
+    label: str
+    sample: Markup
+    peak: Cell | None
+    behind: str
+    latency_level: int
+    latency_p95_ms: float | None
+    cpu_ms: float | None
+    memory_mb: float | None
+    statements: int | None
+    equal: bool | None
+
+
+def featured(catalog: Catalog) -> RunCard | None:
+    """The run that stands for today: the newest whole one of all backends with a load curve, else the newest."""
+    everybody = {backend.name for backend in catalog.config.backends}
+    curves = (
+        card
+        for card in reversed(catalog.cards)
+        if card.complete and everybody <= card.labels.keys() and len(card.levels) >= CURVE
+    )
+    return next(curves, catalog.newest)
+
+
+def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
+    """The page; ``run`` is the one that is `featured`, None where there is none."""
+    page = Page(path="index.html", title="Overview", section="overview", description="Where the backends stand today")
+    ordered = sorted(catalog.all_changes, key=lambda change: change.alert)  # what is to be looked at comes first
+    common = {
+        "damaged": catalog.damaged,
+        "changes": changes_page.entries(tuple(ordered), catalog.labels)[:LATEST_CHANGES],
+        "looked": catalog.changes is not None,
+        "found": len(catalog.all_changes),
+        "latest": tuple(reversed(catalog.cards[-LATEST_RUNS:])),
+        "runs": len(catalog.cards),
+        "commits": len(catalog.by_commit),
+    }
+    if run is None:
+        return shell.render("overview_empty.html", page, **common)
+    summary = summarize(run)
+    return shell.render(
+        "overview.html",
+        page,
+        **common,
+        run=run,
+        started=moment(run.started),
+        summary=summary,
+        headline=prose.headline(run, summary),
+        remarks=prose.remarks(run, summary),
+        outcome=lambda level: prose.outcome(run, level),
+        notes=prose.footnotes(summary),
+        standings=tuple(_standing(run, summary, position) for position in range(len(run.backends))),
+        pictures=_pictures(run, summary),
+        studies=tuple(
+            (study, _ratios(study, run, summary), _rates(study, run, summary)) for study in catalog.published
+        ),
+    )
+
+
+def _standing(run: Run, summary: Summary, position: int) -> Standing:
+    name = run.backends[position]
+    cells = [level.cells[position] for level in summary.levels]
+    measured = [cell for cell in cells if cell.throughput_rps is not None]
+    middle = summary.levels[len(summary.levels) // 2].level if summary.levels else 0
+    parity = next((entry for entry in run.parity if entry.backend == name and entry.arm == "candidate"), None)
+    return Standing(
+        name=name,
+        label=run.labels[name],
+        sample=_sample(position),
+        peak=max(measured, key=lambda cell: cell.throughput_rps or 0, default=None),
+        behind=_behind(run, summary, position),
+        latency_level=middle,
+        latency_p95_ms=next((cell.metrics["latency_p95_ms"] for cell in cells if cell.level == middle), None),
+        cpu_ms=_mean([cell.metrics["cpu_ms_per_request"] for cell in cells]),
+        memory_mb=max((cell.max_memory_mb for cell in measured if cell.max_memory_mb is not None), default=None),
+        statements=parity.statements_per_request if parity else None,
+        equal=not parity.differences if parity else None,
+    )
+
+
+def _sample(position: int) -> Markup:
+    """The backend's line with its marker, as in the figures; a picture of what the label says."""
+    from scripts import charts
+
+    shape = charts.marker(position, 20, 8)
+    return Markup(  # numbers only
+        f'<svg class="pygal-chart" viewBox="0 0 40 16" aria-hidden="true"><g class="legend"><g '
+        f'class="color-{position % charts.COLOURS}"><path class="line" d="M0 8h40"/><path class="dot" d="{shape}"/>'
+        "</g></g></svg>"
+    )
+
+
+def _behind(run: Run, summary: Summary, position: int) -> str:
+    """``highest at 8 of 10 levels``, or ``FastAPI has 1.82x to 2.02x its throughput``."""
+    if not summary.wins:
+        return ""
+    name, first = run.backends[position], next(iter(summary.wins))
+    if name == first:
+        return f"highest at {summary.wins[first]} of {prose.count(len(summary.levels), 'level')}"
+    ratios = [level.cells[position].ratio for level in summary.levels if level.winner == first]
+    found = [one.ratio for one in ratios if one is not None]
+    if not found:
+        return ""
+    return f"{run.labels[first]} has {_span(found)} its throughput"
+
+
+def _span(ratios: Sequence[float]) -> str:
+    low, high = f"{min(ratios):.2f}x", f"{max(ratios):.2f}x"
+    return low if low == high else f"{low} to {high}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) / len(found) if found else None
+
+
+def _pictures(run: Run, summary: Summary) -> tuple[Picture, ...]:
+    from scripts import rendering, study
+
+    figures = study.all_figures(run, summary)
+    return tuple(rendering.picture(name, figures[name]) for name in FIGURES)
+
+
+def _ratios(study: Published, run: Run, summary: Summary) -> Table:
+    """For each backend: statements a request, and how far today's winner was ahead of it, then and here."""
+    fastest = max(study.throughput_rps, key=lambda name: sum(study.throughput_rps[name]))
+    first = next((name for name in summary.wins if name in study.throughput_rps), fastest)
+    here = _throughputs(run, summary)
+    parity = {entry.backend: entry.statements_per_request for entry in run.parity if entry.arm == "candidate"}
+    rows = []
+    for name, rates in study.throughput_rps.items():
+        then = [fast / slow for fast, slow in zip(study.throughput_rps[first], rates, strict=True) if slow]
+        now = [
+            fast / slow
+            for level in study.levels
+            if (fast := here.get((first, level))) and (slow := here.get((name, level)))
+        ]
+        rows.append(
+            (
+                run.labels.get(name, name),
+                _text(study.statements_per_request.get(name)),
+                _text(parity.get(name)),
+                "1" if name == first else _span(then) if then else prose.NOTHING,
+                "1" if name == first and now else _span(now) if now else prose.NOTHING,
+            )
+        )
+    label = run.labels.get(first, first)
+    header = ("backend", "statements, study", "statements, here", f"{label} divided by it, study", "here")
+    return Table(header=header, rows=tuple(rows))
+
+
+def _rates(study: Published, run: Run, summary: Summary) -> Table:
+    """Requests/s of the io-intensive endpoint at each of the study's levels: of its cycle of endpoints, one is this."""
+    here = _throughputs(run, summary)
+    header = ["users"]
+    for name in study.throughput_rps:
+        header += [f"{run.labels.get(name, name)}, study", "here"]
+    rows = []
+    for place, level in enumerate(study.levels):
+        row = [str(level)]
+        for name, rates in study.throughput_rps.items():
+            row += [prose.figure(rates[place] / study.endpoints_per_cycle), prose.figure(here.get((name, level)))]
+        rows.append(tuple(row))
+    return Table(header=tuple(header), rows=tuple(rows))
+
+
+def _throughputs(run: Run, summary: Summary) -> dict[tuple[str, int], float]:
+    return {
+        (cell.backend, level.level): cell.throughput_rps
+        for level in summary.levels
+        for cell in level.cells
+        if cell.throughput_rps is not None
+    }
+
+
+def _text(number: int | None) -> str:
+    return prose.NOTHING if number is None else str(number)

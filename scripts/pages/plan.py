@@ -1,0 +1,132 @@
+"""The jobs that make a site: which files there are, from what, and what each depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from scripts import calibration, history
+from scripts.config import ROOT
+from scripts.pages import badges, commit, compare, embeds, feed, method, overview, published, run, tables, trend
+from scripts.pages import changes as changes_page
+from scripts.pages.catalog import Catalog
+from scripts.pages.output import Job, digest
+from scripts.pages.reading import Entry, Recorded
+from scripts.pages.shell import Shell
+
+Pages = Iterator[tuple[str, bytes]]
+
+
+def plan(catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calibrations: Path) -> list[Job]:
+    """Everything. ``head``: the commit that is checked out; ``calibrations``: folder of calibration sessions."""
+    runs = digest([entry.digest for entry in recorded.entries])
+    everything = digest(
+        runs, shell, head, catalog.line, catalog.changes, catalog.events, catalog.anchor, catalog.published,
+        catalog.priors, catalog.damaged,
+    )  # fmt: skip
+    site = {"title": shell.title, "repository": shell.repository, "head": head}
+    by_id = {entry.card.id: entry for entry in recorded.entries if entry.card}
+    return [
+        *(_series(catalog, backend, runs) for backend in catalog.labels),
+        *(_tables(catalog, year, by_id) for year in catalog.years),
+        *(_trend(catalog, backend, shell, everything) for backend in catalog.labels),
+        *(_run(entry, catalog, shell) for entry in recorded.entries),
+        *(_commit(sha, catalog, shell) for sha in catalog.commits),
+        Job("embeds", everything, lambda: _encoded(embeds.files(catalog, shell)), heavy=True),
+        Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
+        _method(catalog, shell, everything, calibrations),
+        Job("pages", everything, lambda: _pages(catalog, shell, site)),
+        _static(ROOT / "site"),
+    ]
+
+
+def _series(catalog: Catalog, backend: str, runs: bytes) -> Job:
+    key = digest(runs, catalog.labels)
+    return Job(f"series {backend}", key, lambda: published.series(catalog, backend), heavy=True)
+
+
+def _tables(catalog: Catalog, year: int, entries: Mapping[str, Entry]) -> Job:
+    cards, backends = catalog.years[year], tuple(catalog.labels)
+
+    def make() -> Pages:
+        yield f"data/runs-{year}.csv.gz", tables.csv_gz(cards)
+        yield f"data/runs-{year}.parquet", tables.parquet(cards, backends)
+
+    return Job(f"tables {year}", digest([entries[card.id].digest for card in cards], backends), make, heavy=True)
+
+
+def _trend(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:
+    path = f"trend/{backend}.html"
+    return Job(path, everything, lambda: [(path, trend.render(catalog, backend, shell).encode())], heavy=True)
+
+
+def _run(entry: Entry, catalog: Catalog, shell: Shell) -> Job:
+    """The page of a run and its data."""
+    card = entry.card
+    assert card is not None
+    facts = run.facts(card, catalog)
+    path = run.path(card.id)
+
+    def make() -> Pages:
+        record = history.read_run(Path(entry.path))
+        yield from published.run(record, card).items()
+        yield path, run.render(record, facts, shell).encode()
+
+    return Job(path, digest(entry.digest, facts, shell), make)
+
+
+def _commit(sha: str, catalog: Catalog, shell: Shell) -> Job:
+    facts = commit.facts(sha, catalog)
+    path = commit.path(sha)
+    return Job(path, digest(facts, shell), lambda: [(path, commit.render(facts, shell).encode())])
+
+
+def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Pages:
+    featured = overview.featured(catalog)
+    record = history.read_run(Path(entries[featured.id].path)) if featured else None
+    yield "index.html", overview.render(catalog, shell, record).encode()
+
+
+def _method(catalog: Catalog, shell: Shell, everything: bytes, folder: Path) -> Job:
+    """What calibration says takes seconds to compute, so that it is looked at only when its sessions changed."""
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.json"))]
+
+    def make() -> Pages:
+        folders = sorted({path.parent for path in folder.rglob("*.json")})
+        found = {
+            one.name: said
+            for one in folders
+            if (said := method.calibrated(calibration.read_sessions(one), catalog.config.compare))
+        }
+        yield "method.html", method.render(catalog, shell, found).encode()
+
+    return Job("method", digest(everything, stamps), make, heavy=bool(stamps))
+
+
+def _pages(catalog: Catalog, shell: Shell, site: Mapping[str, str]) -> Pages:
+    yield "changes.html", changes_page.render(catalog, shell).encode()
+    yield "compare.html", compare.render(catalog, shell).encode()
+    yield feed.PATH, feed.render(catalog, shell)
+    yield from badges.files(catalog).items()
+    yield from published.runs(catalog).items()
+    yield from published.both("changes", msgspec.to_builtins(catalog.changes)).items()
+    yield from published.index(catalog, site).items()
+
+
+def _encoded(files: Mapping[str, str]) -> Iterable[tuple[str, bytes]]:
+    return ((path, text.encode()) for path, text in files.items())
+
+
+def _static(folder: Path) -> Job:
+    """Style sheets, scripts and what is vendored, side by side; ``.nojekyll``: GitHub Pages serves the files as they
+    are."""
+
+    def make() -> Pages:
+        for path in sorted([*(folder / "static").iterdir(), *(folder / "vendor").iterdir()]):
+            if path.name not in ("README.md", "SHA256SUMS"):
+                yield f"static/{path.name}", path.read_bytes()
+        yield ".nojekyll", b""
+
+    return Job("static", b"", make)

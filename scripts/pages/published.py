@@ -1,0 +1,221 @@
+"""The published data: what is read by scripts of the pages, and by whoever wants the numbers. Pure.
+
+A page opened from a folder may not fetch, but may run scripts: each ``data/X.json`` lies beside ``data/X.js``, which
+calls ``benchData("X", <the same JSON>)``; of series there is the script alone, as the tables hold the same numbers.
+All have five significant digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from scripts.model import METRICS, Direction, Run
+from scripts.pages.cards import measured
+from scripts.pages.catalog import COLUMNS, METRIC_NAMES, Catalog, RunCard
+
+SCHEMA_VERSION = 1
+DIGITS = 5
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Files = dict[str, bytes]
+"""Content by path in the site."""
+
+
+def rounded(numbers: Array) -> Array:
+    """Numbers of any shape with `DIGITS` significant digits, as 64-bit floats; NaN stays, and zero."""
+    values = np.asarray(numbers, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        magnitude = np.floor(np.log10(np.abs(values)))
+    digits = np.where(np.isfinite(magnitude), DIGITS - 1 - magnitude, 0.0)
+    # Dividing by a power of ten above one is exact to the last bit, multiplying by one below is not.
+    up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
+    return np.asarray(np.rint(values * up / down) * down / up)
+
+
+def both(name: str, document: object) -> Files:
+    """``data/<name>.json`` and its script."""
+    path, text = script(name, document)
+    return {f"data/{name}.json": msgspec.json.encode(document) + b"\n", path: text}  # NaN becomes null
+
+
+def script(name: str, document: object) -> tuple[str, bytes]:
+    """The script alone: of what nobody but the pages reads in this form."""
+    return f"data/{name}.js", b"benchData(%b, %b);\n" % (msgspec.json.encode(name), msgspec.json.encode(document))
+
+
+def index(catalog: Catalog, site: Mapping[str, str]) -> Files:
+    """What there is, and where; ``site``: title, repository and head."""
+    return both(
+        "index",
+        {
+            "schema_version": SCHEMA_VERSION,
+            "site": dict(site),
+            "backends": [{"name": name, "label": label} for name, label in catalog.labels.items()],
+            "metrics": [
+                {
+                    "name": metric.name,
+                    "label": metric.label,
+                    "unit": metric.unit,
+                    "better": "higher" if metric.direction is Direction.HIGHER else "lower",
+                }
+                for metric in METRICS.values()
+            ],
+            "levels": catalog.levels,
+            "runs": len(catalog.cards),
+            "newest": catalog.newest.id if catalog.newest else None,
+            "anchor": catalog.anchor,
+            "paths": {
+                "runs": "runs.json",
+                "runs_detail": "runs-detail.json",
+                "run": "runs/<run id>.json",
+                "series": "series/<backend>/<metric>/<level or all>.js",
+                "ratios": "series/<backend>/<metric>/ratio-<level or all>.js",
+                "changes": "changes.json",
+                "csv": [f"runs-{year}.csv.gz" for year in catalog.years],
+                "parquet": [f"runs-{year}.parquet" for year in catalog.years],
+            },
+        },
+    )
+
+
+def runs(catalog: Catalog) -> Files:
+    """Columns over all runs, oldest first: what a chart needs at once, and what it needs when somebody points at it."""
+    cards = catalog.cards
+    fingerprints = {name: place for place, name in enumerate(catalog.environments)}
+    baselines = _numbered(card.baseline.sha for card in cards if card.baseline)
+    scopes = _numbered(card.levels for card in cards)
+    profiles = _numbered(card.profile for card in cards)
+    return both(
+        "runs",
+        {
+            "started": [card.time for card in cards],
+            "committed": [_seconds(card.commit.committed_at, card.time) for card in cards],
+            "environment": [fingerprints[card.fingerprint] for card in cards],
+            "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
+            "scope": [scopes[card.levels] for card in cards],
+            "profile": [profiles[card.profile] for card in cards],
+            "environments": [
+                {"fingerprint": name, "text": card.place, "fields": card.environment}
+                for name, card in catalog.environments.items()
+            ],
+            "baselines": list(baselines),
+            "scopes": list(scopes),
+            "profiles": list(profiles),
+        },
+    ) | both(
+        "runs-detail",
+        {
+            "id": [card.id for card in cards],
+            "commit": [card.commit.sha for card in cards],
+            "subject": [card.commit.subject for card in cards],
+        },
+    )
+
+
+def _numbered(values: Iterable[Any]) -> dict[Any, int]:
+    return {value: place for place, value in enumerate(dict.fromkeys(values))}
+
+
+def _seconds(iso: str, otherwise: int) -> int:
+    """UTC seconds of a time; ``otherwise`` where it is none."""
+    try:
+        return round(datetime.fromisoformat(iso).timestamp())
+    except ValueError:
+        return otherwise
+
+
+def series(catalog: Catalog, backend: str) -> Iterator[tuple[str, bytes]]:
+    """All series of a backend: each metric at each level and over all, absolute and, with paired runs, as ratios.
+
+    Columns: ``run`` (place in ``runs.json``) and ``value``; of a ratio ``low`` and ``high`` too, null without interval.
+    """
+    table = numbers_of(catalog.cards, backend, catalog.levels)
+    paired = any(card.baseline for card in catalog.cards)
+    for m, metric in enumerate(METRIC_NAMES):
+        for s, scope in enumerate(("all", *catalog.levels)):
+            columns = table[:, s, m]
+            name = f"series/{backend}/{metric}/"
+            yield script(f"{name}{scope}", _columns(columns, {"value": 0}))
+            if paired:
+                ratios = _columns(columns, {"value": 2, "low": 3, "high": 4})
+                yield script(f"{name}ratio-{scope}", ratios)
+
+
+def _columns(table: Array, wanted: Mapping[str, int]) -> dict[str, Any]:
+    """The runs that have the first of the wanted columns, with all of them."""
+    (runs_,) = np.nonzero(np.isfinite(table[:, next(iter(wanted.values()))]))
+    chosen = rounded(table[runs_][:, [*wanted.values()]])
+    return {"run": runs_.tolist()} | {name: chosen[:, place].tolist() for place, name in enumerate(wanted)}
+
+
+def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) -> Array:
+    """The numbers of one backend: shape (runs, 1 + levels, metrics, `COLUMNS`), 32-bit, NaN where there is none."""
+    table = np.full((len(cards), 1 + len(levels), len(METRIC_NAMES), len(COLUMNS)), np.nan, dtype=np.float32)
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for place, card in enumerate(cards):
+        if backend in card.labels:
+            key = (card.backends.index(backend), len(card.backends), card.levels, card.columns)
+            alike.setdefault(key, []).append(place)
+    for (position, backends, own, columns), places in alike.items():
+        shape = (len(places), backends, 1 + len(own), len(METRIC_NAMES), columns)
+        stacked = np.frombuffer(b"".join(cards[place].numbers for place in places), dtype="<f4").reshape(shape)
+        scopes = [0, *(1 + levels.index(level) for level in own)]
+        table[np.ix_(places, scopes, range(len(METRIC_NAMES)), range(columns))] = stacked[:, position]
+    return table
+
+
+def run(record: Run, card: RunCard) -> Files:
+    """Everything of one run that a reader or a comparison needs; its blocks as columns, invalid ones with reasons."""
+    names = record.backends
+    known = [block for block in record.blocks if block.backend in record.labels]
+    numbers = rounded(np.array([measured(block) for block in known], dtype=np.float64).reshape(-1, len(METRIC_NAMES)))
+    numbers[[not block.valid for block in known]] = np.nan
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "id": record.id,
+        "started": record.started,
+        "commit": record.commit,
+        "baseline": record.baseline,
+        "layout": record.layout,
+        "profile": record.profile,
+        "scenario": record.scenario,
+        "seed": record.seed,
+        "environment": record.environment,
+        "fingerprint": card.fingerprint,
+        "place": card.place,
+        "workload": record.workload,
+        "limits": record.limits,
+        "limited": record.limited,
+        "labels": record.labels,
+        "backends": names,
+        "packages": record.packages,
+        "parity": record.parity,
+        "complete": record.complete,
+        "stopped_by": record.stopped_by,
+        "wall_s": round(record.wall_s, 1),
+        "load_s": round(record.load_s, 1),
+        "waited_s": round(record.waited_s, 1),
+        "blocks": {
+            "index": [block.index for block in known],
+            "round": [block.round for block in known],
+            "backend": [names.index(block.backend) for block in known],
+            "level": [block.level for block in known],
+            "arm": [int(block.arm == "baseline") for block in known],
+            "attempt": [block.attempt for block in known],
+            "valid": [int(block.valid) for block in known],
+            "requests": [block.load.requests for block in known],
+            "failed": [block.load.failed for block in known],
+            **{name: numbers[:, place].tolist() for place, name in enumerate(METRIC_NAMES)},
+        },
+        "reasons": {
+            place: [f"{violation.rule}: {violation.detail}" for violation in block.violations]
+            for place, block in enumerate(known)
+            if block.violations
+        },
+    }
+    return both(f"runs/{record.id}", document)

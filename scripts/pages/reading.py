@@ -1,0 +1,189 @@
+"""From the folders of a history to the catalog. Files that have been read before are not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from scripts import checkout, events, history, noise, store
+from scripts.changes import Changes
+from scripts.config import ROOT
+from scripts.escape import plain
+from scripts.model import Config, PipelineError, Revision, Run, Struct
+from scripts.pages.cards import card_of, labels_of, upgrades_of
+from scripts.pages.catalog import Catalog, Published, RunCard, parse_published
+from scripts.pages.workers import Told, spread
+
+CHUNK = 64
+BACKEND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+SHA = re.compile(r"([0-9a-f]{40})?")
+"""Empty where a run was measured outside a repository."""
+
+
+class Entry(Struct):
+    """A file of a run as it was when it was read: what tells whether it has changed, and its card or why it has none.
+
+    ``digest``: of its content.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: bytes
+    card: RunCard | None
+    reason: str = ""
+
+
+class Recorded(Struct):
+    """All runs of a history. ``entries``: those that count, by id and so by time. ``seen``: every file."""
+
+    entries: tuple[Entry, ...]
+    damaged: tuple[str, ...]
+    seen: tuple[Entry, ...]
+
+    @property
+    def cards(self) -> tuple[RunCard, ...]:
+        return tuple(entry.card for entry in self.entries if entry.card)
+
+
+def read_runs(roots: Sequence[Path], known: Iterable[Entry], told: Told) -> Recorded:
+    """The runs beneath the roots, by the rules of `scripts.store.iterate`; ``known``: entries of an earlier build."""
+    found, skipped = store.find(roots)
+    before = {entry.path: entry for entry in known}
+    read: dict[str, Entry] = {}
+    fresh: list[Path] = []
+    for path in (path for paths in found.values() for path in paths):
+        entry = before.get(str(path))
+        if entry and _is_same(entry, path):
+            read[entry.path] = entry
+        else:
+            fresh.append(path)
+    for entries in spread(_read_all, [fresh[at : at + CHUNK] for at in range(0, len(fresh), CHUNK)], told):
+        read |= {entry.path: entry for entry in entries}
+    counted, more = _choose(found, read)
+    damaged = (*(f"{item.path.name}: {item.reason}" for item in skipped), *more)
+    return Recorded(entries=tuple(counted), damaged=damaged, seen=tuple(read.values()))
+
+
+def _is_same(entry: Entry, path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
+
+
+def _read_all(paths: Sequence[Path]) -> list[Entry]:
+    return [_read(path) for path in paths]
+
+
+def _read(path: Path) -> Entry:
+    try:
+        status = path.stat()
+        data = path.read_bytes()
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        return Entry(path=str(path), size=-1, mtime_ns=0, digest=b"", card=None, reason=reason)
+    card, reason = _card(data, path)
+    return Entry(
+        path=str(path),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        digest=hashlib.blake2b(data, digest_size=16).digest(),
+        card=card,
+        reason=reason,
+    )
+
+
+def _card(data: bytes, path: Path) -> tuple[RunCard | None, str]:
+    """The card of a run, or why it does not count."""
+    try:
+        run = history.decode_run(data, path.name)
+    except PipelineError as error:
+        return None, error.message.removeprefix(f"{path.name}: ")
+    reason = _unfit(run, path.stem)
+    return (None, reason) if reason else (card_of(run), "")
+
+
+def _unfit(run: Run, name: str) -> str:
+    """Why a run has no place in the site: its backends and commits become names of files. Empty where it has one."""
+    if run.id != name:
+        return f"holds another run than its name says: {plain(run.id)}"
+    if wrong := [name for name in run.labels if not BACKEND.fullmatch(name)]:
+        return f"{plain(wrong[0])!r} is not the name of a backend"
+    if wrong := [arm.sha for arm in (run.commit, run.baseline) if arm and not SHA.fullmatch(arm.sha)]:
+        return f"{plain(wrong[0])!r} is not a full commit hash"
+    return ""
+
+
+def _choose(found: Mapping[str, Sequence[Path]], read: Mapping[str, Entry]) -> tuple[list[Entry], list[str]]:
+    """One entry for each run, of the first root that has it whole; and what is wrong with others."""
+    chosen: list[Entry] = []
+    damaged: list[str] = []
+    for run_id in sorted(found):
+        entries = [read[str(path)] for path in found[run_id]]
+        damaged += [f"{run_id}.json: {entry.reason}" for entry in entries if entry.card is None]
+        whole = [entry for entry in entries if entry.card]
+        chosen += whole[:1]
+        damaged += [
+            f"{run_id}.json: differs from another file of the same name, which counts"
+            for entry in whole[1:]
+            if entry.digest != whole[0].digest and _run(entry) != _run(whole[0])
+        ]
+    return chosen, damaged
+
+
+def _run(entry: Entry) -> Run:
+    return history.read_run(Path(entry.path))
+
+
+def read_catalog(
+    roots: Sequence[Path],
+    config: Config,
+    *,
+    changes: Changes | None = None,
+    line: str = "HEAD",
+    repository: Path = ROOT,
+    known: Iterable[Entry] = (),
+    told: Told = lambda _done, _all: None,
+) -> tuple[Catalog, Recorded]:
+    """The catalog of the history, and the runs that it is made of. Events, anchor and published figures come from the
+    first root. Raises PipelineError naming what is wrong.
+    """
+    recorded = read_runs(roots, known, told)
+    configured = {backend.name: backend.label for backend in config.backends}
+    labels = labels_of(recorded.cards, configured)
+    first = roots[0]
+    return Catalog(
+        config=config,
+        cards=recorded.cards,
+        labels=labels,
+        line=tuple(read_line(line, configured, repository)),
+        changes=changes,
+        events=events.read_events(first, labels, repository),
+        anchor=events.read_anchor(first, repository) if (first / events.ANCHOR).exists() else None,
+        published=tuple(read_published(first / "published")),
+        upgrades=upgrades_of(recorded.cards),
+        priors=noise.read_priors("native", first / "noise"),
+        damaged=recorded.damaged,
+    ), recorded
+
+
+def read_line(revision: str, backends: Iterable[str], repository: Path) -> list[Revision]:
+    """The commits that lead to ``revision``; none where there is no repository."""
+    if not checkout.exists(revision, repository):
+        return []
+    return checkout.line(revision, backends, repository)
+
+
+def read_published(folder: Path) -> Iterator[Published]:
+    """The published studies of a folder, oldest first. Raises PipelineError naming the file and what is wrong."""
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            yield parse_published(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+            raise PipelineError(f"{path}: not a published study's figures: {error}", "restore it with git") from error

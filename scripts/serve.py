@@ -1,0 +1,103 @@
+"""Verb ``serve``: the site in a browser, made again when anything changes."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from scripts import config
+from scripts.model import PipelineError
+
+EPILOG = """\
+examples:
+  nox -s serve                             build _site/, show it at http://127.0.0.1:8700/
+  nox -s serve -- --port 0                 at any free port
+  nox -s serve -- --history ../data        what comes after is for build_site: nox -s build_site -- --help
+
+The site is made again when the history, site/, scripts/ or bench.toml change; reload the page then. Ctrl-C ends it.
+"""
+EVERY_S = 1.0
+Stamps = Mapping[Path, tuple[int, int]]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until Ctrl-C. A site that cannot be built is said, and tried again after the next change."""
+    parser = argparse.ArgumentParser(
+        prog="nox -s serve --",
+        description="Show the site locally and make it again when anything changes.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--port", type=int, default=8700, help="of 127.0.0.1 (default: %(default)s; 0: any free one)")
+    parser.add_argument("--output", type=Path, default=Path("_site"), metavar="FOLDER", help="(default: %(default)s)")
+    parser.add_argument("--history", action="append", type=Path, metavar="FOLDER", help="several are read as one")
+    args, rest = parser.parse_known_args(arguments)
+    roots: list[Path] = args.history or [config.ROOT / "history"]
+    command = [sys.executable, "-m", "scripts", "build_site", "--output", str(args.output), *rest]
+    for root in roots:
+        command += ["--history", str(root)]
+    watched = [*roots, *(config.ROOT / name for name in ("site", "scripts", "bench.toml"))]
+    before = stamps(watched)
+    if subprocess.run(command, check=False).returncode and not (args.output / "index.html").exists():
+        raise PipelineError("the site cannot be built", "what is wrong stands above")
+    with start(args.output, args.port) as server:
+        print(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)", flush=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            follow(command, watched, before, threading.Event())
+        except KeyboardInterrupt:
+            server.shutdown()
+            print()
+    return 0
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Files of the site, always as they are now; only what is not there is logged."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        if int(code) >= 400:
+            super().log_request(code, size)
+
+
+def start(folder: Path, port: int) -> ThreadingHTTPServer:
+    """A server of the folder that only this machine reaches. Raises PipelineError where the port is taken."""
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(folder)))
+    except OSError as error:
+        raise PipelineError(f"port {port}: {error.strerror}", "choose another with --port, or --port 0") from error
+
+
+def follow(command: Sequence[str], watched: Iterable[Path], before: Stamps, end: threading.Event) -> None:
+    """Run the command whenever a watched file came, went or changed, until ``end`` is set."""
+    paths = list(watched)
+    while not end.wait(EVERY_S):
+        now = stamps(paths)
+        if now != before:
+            before = now
+            subprocess.run(command, check=False)
+
+
+def stamps(watched: Iterable[Path]) -> Stamps:
+    """Size and time of change of every file."""
+    found: dict[Path, Any] = {}
+    for top in watched:
+        for path in (top, *top.rglob("*")) if top.is_dir() else (top,):
+            try:
+                status = path.stat()
+            except OSError:  # it has just gone
+                continue
+            if path.is_file() and path.suffix != ".pyc":
+                found[path] = (status.st_size, status.st_mtime_ns)
+    return found

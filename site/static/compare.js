@@ -1,0 +1,216 @@
+/* The compare page: two runs, or two commits, from the address; their ratios by benchStats; in the words of the reports. */
+"use strict";
+
+(() => {
+  const { count, element, figure, interval, moment, plain } = benchText;
+  const { geometricMean, logRatioInterval, separated } = benchStats;
+  const OFFERED = 300; // runs in the list of the inputs
+  const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/contrast.py
+  const form = document.getElementById("sides"), state = document.getElementById("state"), result = document.getElementById("result");
+
+  // --- from what the reader names to two sides, {run (index), arm}
+
+  /** What is known of every run, as columns. */
+  const loadRuns = async () => Object.assign({}, ...(await Promise.all([benchLoad("runs"), benchLoad("runs-detail")])));
+
+  /** Refuses with a sentence for the reader. */
+  class Refusal extends Error {}
+
+  /** Runs of what is named, newest first, and whether it is a commit. */
+  function find(runs, name) {
+    const exact = runs.id.indexOf(name);
+    if (exact >= 0) return { runs: [exact], commit: null };
+    const hash = name.toLowerCase();
+    if (!/^[0-9a-f]{4,40}$/.test(hash)) throw new Refusal(`There is no run “${plain(name)}”, and a commit is 4 to 40 hexadecimal digits.`);
+    const commits = new Set([...runs.commit, ...runs.baselines].filter((sha) => sha.startsWith(hash)));
+    if (!commits.size) throw new Refusal(`No run has measured a commit ${hash}.`);
+    if (commits.size > 1) throw new Refusal(`${hash} begins the hashes of ${commits.size} measured commits: give more digits.`);
+    const [commit] = commits;
+    return { runs: runs.commit.flatMap((sha, run) => (sha === commit ? [run] : [])).reverse(), commit };
+  }
+
+  /** The newest session that measured both commits side by side, else the newest runs that can be compared. */
+  function choose(runs, a, b) {
+    if (a.commit && b.commit && a.commit !== b.commit) {
+      for (let run = runs.id.length - 1; run >= 0; run -= 1) {
+        const measured = [runs.commit[run], runs.baselines[runs.baseline[run]]];
+        const arms = [a.commit, b.commit].map((commit) => measured.indexOf(commit));
+        if (arms.every((arm) => arm >= 0)) return arms.map((arm) => ({ run, arm }));
+      }
+    }
+    for (const [side, other] of [[a, "first"], [b, "second"]]) {
+      if (!side.runs.length) throw new Refusal(`The ${other} commit was measured as a baseline only: choose one that has a run of its own.`);
+    }
+    const alike = (test) => {
+      for (const two of b.runs) for (const one of a.runs) if (one !== two && test(one, two)) return [one, two];
+      return null;
+    };
+    const same = (one, two) => runs.environment[one] === runs.environment[two];
+    const [one, two] = alike((i, j) => same(i, j) && runs.scope[i] === runs.scope[j]) ?? alike(same) ?? [a.runs[0], b.runs[0]];
+    return [{ run: one, arm: 0 }, { run: two, arm: 0 }];
+  }
+
+  // --- what is compared
+
+  /** What of environment, settings and code differs, as conditions of scripts/contrast.py. */
+  function conditions(a, b) {
+    const found = [];
+    for (const part of ["environment", "limits", "workload"]) {
+      for (const [field, value] of Object.entries(b[part])) {
+        if (value !== a[part][field]) found.push(`${part} ${field}: ${value} instead of ${a[part][field]}`);
+      }
+    }
+    for (const [name, packages] of Object.entries(b.packages)) {
+      for (const [package_, version] of Object.entries(packages)) {
+        const before = a.packages[name]?.[package_];
+        if (a.packages[name] && version !== before) found.push(`${package_} of ${name}: ${version} instead of ${before ?? "none"}`);
+      }
+    }
+    return found;
+  }
+
+  /** Why two runs are not to be divided by each other, or null. */
+  function obstacle(a, b) {
+    if (a.fingerprint !== b.fingerprint) return "They were measured in different environments, so their ratio would be one of machines, and not of code.";
+    if (JSON.stringify(a.workload) !== JSON.stringify(b.workload)) return "Their requests did different work, so their ratio would say nothing.";
+    return null;
+  }
+
+  /** By level, the metric's value of each round: the geometric mean over the round's valid blocks of one arm. */
+  function rounds({ data, arm }, backend, metric, levels) {
+    const { blocks } = data, which = data.backends.indexOf(backend), found = new Map(levels.map((level) => [level, new Map()]));
+    blocks.round.forEach((round, row) => {
+      const value = blocks[metric][row];
+      if (blocks.backend[row] !== which || blocks.arm[row] !== arm || !blocks.valid[row] || !(value > 0)) return;
+      const level = found.get(blocks.level[row]);
+      if (level) level.set(round, [...(level.get(round) ?? []), value]);
+    });
+    for (const values of found.values()) for (const [round, several] of values) values.set(round, geometricMean(several));
+    return found;
+  }
+
+  /** All levels' rounds as rounds of one. */
+  const flat = (levels) => new Map([[0, new Map([...levels].flatMap(([level, values]) => [...values].map(([round, value]) => [level * 1e6 + round, value])))]]);
+
+  /** For each backend and metric: the ratio at each level, over all of them, and the values. */
+  function contrast(first, second, metrics) {
+    const measured = ({ data }) => new Set(data.blocks.level);
+    const backends = second.data.backends.filter((name) => first.data.backends.includes(name));
+    const levels = [...measured(second)].filter((level) => measured(first).has(level)).sort((one, two) => one - two);
+    if (!backends.length || !levels.length) throw new Refusal("They have no backend and level in common.");
+    return { levels, backends: backends.map((name) => ({ name, metrics: metrics.map((metric) => {
+      const [one, two] = [first, second].map((side) => rounds(side, name, metric.name, levels));
+      return {
+        metric, overall: logRatioInterval(flat(two), flat(one), 0), ratios: levels.map((level) => logRatioInterval(two, one, level)),
+        values: levels.map((level) => [one, two].map((side) => geometricMean([...side.get(level).values()]))),
+      };
+    }) })) };
+  }
+
+  // --- what is said
+
+  /** Better, worse, within noise: by the interval, as the reports say it. */
+  function word(ratio, metric) {
+    if (separated(ratio) === null) return ["no interval", "quiet"];
+    if (!separated(ratio)) return ["within noise", "quiet"];
+    return (ratio.ratio > 1) === (metric.better === "higher") ? ["better", "good"] : ["worse", "bad"];
+  }
+
+  function cell(ratio, metric) {
+    if (!ratio) return element("td", {}, benchText.NOTHING);
+    const [said, kind] = word(ratio, metric);
+    const spread = ratio.low === null ? [] : [element("small", {}, `${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}`)];
+    return element("td", {}, element("b", {}, `${ratio.ratio.toFixed(2)}x`), ...spread, element("small", { class: `said ${kind}` }, said));
+  }
+
+  function table(caption, heads, rows, kind) {
+    const head = element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text))));
+    return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+      element("table", { class: kind }, element("caption", {}, caption), head, element("tbody", {}, ...rows)));
+  }
+
+  const row = (head, cells) => element("tr", {}, element("th", { scope: "row" }, head), ...cells);
+
+  function backendSection({ name, metrics }, levels, label) {
+    const heads = ["users", ...metrics.map(({ metric }) => metric.label)];
+    const ratios = levels.map((level, place) => row(String(level), metrics.map(({ metric, ratios }) => cell(ratios[place], metric))));
+    const all = row("all levels", metrics.map(({ metric, overall }) => cell(overall, metric)));
+    const values = levels.map((level, place) => row(String(level), metrics.map(({ values }) => element("td", {}, values[place].map(figure).join(" → ")))));
+    return element("section", { id: name }, element("h2", {}, label), table(`${plain(label)}: second divided by first`, heads, [...ratios, all], "numeric ratios"),
+      element("details", {}, element("summary", {}, "The values"), table(`${plain(label)}: first → second`, ["users", ...metrics.map(({ metric }) => `${metric.label}, ${metric.unit}`)], values, "numeric")));
+  }
+
+  /** One sentence for each backend: what the reports sum up. */
+  function sentences(found, labels) {
+    return found.backends.map(({ name, metrics }) => {
+      const parts = metrics.filter(({ metric, overall }) => SUMMED_UP.includes(metric.name) && overall)
+        .map(({ metric, overall }) => `${metric.label} ${interval(overall)}, ${word(overall, metric)[0]}`);
+      return element("li", {}, element("strong", {}, plain(labels[name])), ` ${parts.join("; ") || "nothing to compare"}.`);
+    });
+  }
+
+  function sideItem(title, { data, arm }, started) {
+    const commit = arm ? data.baseline : data.commit;
+    return [element("dt", {}, title), element("dd", {}, element("a", { href: `run/${encodeURIComponent(data.id)}.html` }, `Run of ${moment(started)}`),
+      arm ? ", its baseline, commit " : ", commit ", element("a", { href: `commit/${commit.sha}.html` }, element("code", {}, commit.sha.slice(0, 7))), ` ${plain(commit.subject)}`)];
+  }
+
+  const list = (title, lines) => [element("h2", {}, title), lines.length ? element("ul", {}, ...lines.map((line) => element("li", {}, plain(line)))) : element("p", {}, "Nothing that is recorded.")];
+
+  async function compare(a, b) {
+    const [index, runs] = await Promise.all([benchLoad("index"), loadRuns()]);
+    const sides = choose(runs, find(runs, a), find(runs, b));
+    if (sides[0].run === sides[1].run && sides[0].arm === sides[1].arm) throw new Refusal("Both are the same run: there is nothing to compare.");
+    const [first, second] = await Promise.all(sides.map(async ({ run, arm }) => ({ arm, data: await benchLoad(`runs/${runs.id[run]}`) })));
+    const facts = element("dl", { class: "facts" }, ...sideItem("First", first, runs.started[sides[0].run]), ...sideItem("Second", second, runs.started[sides[1].run]));
+    const different = list("What differs in how they were made", conditions(first.data, second.data));
+    const reason = obstacle(first.data, second.data);
+    if (reason) {
+      result.replaceChildren(facts, element("p", { class: "refusal", role: "alert" }, element("strong", {}, "Not compared. "), reason), ...different);
+      return "";
+    }
+    const found = contrast(first, second, index.metrics), labels = second.data.labels;
+    result.replaceChildren(facts, element("ul", { class: "sums" }, ...sentences(found, labels)),
+      ...found.backends.map((backend) => backendSection(backend, found.levels, labels[backend.name])), ...different,
+      element("p", { class: "quiet" }, "Rounds of different sessions have nothing in common: the intervals cover the noise within the sessions, and not what each has of its own, such as one start of the processes or one hour of the day. Of twenty 95% intervals one is expected to miss. For a verdict, measure both in one session: ./start_benchmark.sh -s compare."));
+    return `Second divided by first: ${count(found.backends.length, "backend")} at ${count(found.levels.length, "level")}.`;
+  }
+
+  // --- what the reader does
+
+  let turn = 0;
+  async function show() {
+    const given = new URLSearchParams(location.search), [a, b] = ["a", "b"].map((side) => (given.get(side) ?? "").trim()), mine = ++turn;
+    form.elements.a.value = a;
+    form.elements.b.value = b;
+    result.replaceChildren();
+    state.textContent = a && b ? "Loading …" : "";
+    if (!(a && b)) return;
+    try {
+      const said = await compare(a, b);
+      if (mine === turn) state.textContent = said;
+    } catch (error) {
+      if (!(error instanceof Refusal)) console.error(error);
+      if (mine === turn) state.textContent = error.message;
+    }
+  }
+
+  function go(a, b) {
+    history.pushState(null, "", `?${new URLSearchParams({ a, b })}`);
+    show();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    go(form.elements.a.value.trim(), form.elements.b.value.trim());
+  });
+  form.elements.swap.addEventListener("click", () => go(form.elements.b.value.trim(), form.elements.a.value.trim()));
+  addEventListener("popstate", show);
+  form.addEventListener("focusin", async () => {
+    const known = document.getElementById("known"), runs = await loadRuns();
+    if (known.children.length) return;
+    const newest = runs.id.map((id, run) => [id, run]).slice(-OFFERED).reverse();
+    known.append(...newest.map(([id, run]) => element("option", { value: id }, `${moment(runs.started[run])}, environment ${runs.environment[run] + 1}`)));
+  }, { once: true });
+  show();
+})();

@@ -1,0 +1,77 @@
+/* Numbers only: the interval of a ratio, by the rules of scripts/stats.py (a test compares the two). Touches no page. */
+"use strict";
+
+const benchStats = (() => {
+  const FEW_ROUNDS = 6; // below it a level's own spread is too uncertain, and that of all levels is used
+
+  /** P(|T| < t) for Student's t with a whole number of degrees of freedom, by theta = atan(t / sqrt(degrees)).
+   *
+   * Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 (odd) and 26.7.4 (even): finite
+   * sums, so that nothing is approximated. */
+  function centralProbability(theta, degrees) {
+    const sine = Math.sin(theta), cosine = Math.cos(theta);
+    const odd = degrees % 2 === 1;
+    let term = odd ? cosine : 1, sum = degrees === 1 ? 0 : term;
+    for (let k = odd ? 3 : 2; k <= degrees - 2; k += 2) {
+      term *= ((k - 1) / k) * cosine * cosine;
+      sum += term;
+    }
+    return odd ? (2 / Math.PI) * (theta + sine * sum) : sine * sum;
+  }
+
+  /** The t with P(|T| < t) = confidence, by bisection over theta to the last bit; degrees: a whole number from 1. */
+  function reach(confidence, degrees) {
+    if (!(confidence > 0 && confidence < 1)) throw new RangeError(`confidence must be between 0 and 1, not ${confidence}`);
+    if (!(Number.isInteger(degrees) && degrees >= 1)) throw new RangeError(`degrees must be whole, from 1, not ${degrees}`);
+    let low = 0, high = Math.PI / 2;
+    for (;;) {
+      const middle = (low + high) / 2;
+      if (middle <= low || middle >= high) return Math.sqrt(degrees) * Math.tan(middle);
+      if (centralProbability(middle, degrees) < confidence) low = middle;
+      else high = middle;
+    }
+  }
+
+  /** log(first / second) for each round that both have. Rounds are Maps from a round's number to a positive value. */
+  function differences(first, second) {
+    const found = [];
+    for (const [round, value] of first) {
+      if (!second.has(round)) continue;
+      const other = second.get(round);
+      if (!(value > 0 && other > 0 && isFinite(value) && isFinite(other))) {
+        throw new RangeError("only positive, finite values have a ratio");
+      }
+      found.push(Math.log(value) - Math.log(other));
+    }
+    return found;
+  }
+
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  const mean = (values) => sum(values) / values.length;
+
+  /** The ratio first / second at one level with a Student t interval, or null where no round has both.
+   *
+   * first, second: Maps from level to rounds. The rule, its assumptions and its sources: log_ratio_interval in
+   * scripts/stats.py. Gives {ratio, low, high, confidence, pairs, degrees}; low and high are null without a spread. */
+  function logRatioInterval(first, second, level, confidence = 0.95) {
+    const groups = new Map();
+    for (const [key, rounds] of first) if (second.has(key)) groups.set(key, differences(rounds, second.get(key)));
+    const own = groups.get(level) ?? [];
+    if (!own.length) return null;
+    const centre = mean(own), pairs = own.length;
+    const pooled = pairs >= FEW_ROUNDS ? [own] : [...groups.values()].filter((group) => group.length);
+    const degrees = sum(pooled.map((group) => group.length - 1));
+    if (!degrees) return { ratio: Math.exp(centre), low: null, high: null, confidence, pairs, degrees };
+    const squares = sum(pooled.map((group) => { const m = mean(group); return sum(group.map((d) => (d - m) ** 2)); }));
+    const half = reach(confidence, degrees) * Math.sqrt(squares / degrees / pairs);
+    return { ratio: Math.exp(centre), low: Math.exp(centre - half), high: Math.exp(centre + half), confidence, pairs, degrees };
+  }
+
+  /** Whether the interval leaves out 1, that is, equality; null without an interval. */
+  const separated = (found) => (found.low === null ? null : !(found.low <= 1 && 1 <= found.high));
+
+  /** The geometric mean of positive values; null of none. */
+  const geometricMean = (values) => (values.length ? Math.exp(mean(values.map(Math.log))) : null);
+
+  return { FEW_ROUNDS, geometricMean, logRatioInterval, reach, separated };
+})();
