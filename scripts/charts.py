@@ -24,7 +24,6 @@ from scripts.model import Struct
 
 STYLE = Path(__file__).parent.parent / "site" / "static" / "charts.css"
 WIDTH, HEIGHT = 640, 420
-SMALL_WIDTH, SMALL_HEIGHT = 420, 260
 PNG_ZOOM = 2
 COLOURS = 7
 DAY_S = 86_400
@@ -40,8 +39,7 @@ class Figure(Struct):
     """What to draw. ``series``: by label, y by x, None where there is no valid number (drawn as a gap).
 
     ``unit`` is what the y axis counts; ``x_title`` names the x axis with its unit. With ``dates``, x are seconds since
-    1970 (UTC), and the axes begin where the data do: a trend is about differences, not about amounts. ``small``: one of
-    several, side by side.
+    1970 (UTC), and the axes begin where the data do: a trend is about differences, not about amounts.
     """
 
     title: str
@@ -49,7 +47,6 @@ class Figure(Struct):
     x_title: str
     series: Mapping[str, Mapping[int, float | None]]
     dates: bool = False
-    small: bool = False
 
 
 def draw(figure: Figure) -> str:
@@ -57,11 +54,10 @@ def draw(figure: Figure) -> str:
     xs = sorted({x for points in figure.series.values() for x in points})
     ys = [y for points in figure.series.values() for y in points.values() if y is not None]
     ticks = ticks_between(min(ys), max(ys)) if figure.dates and ys else y_ticks(max(ys, default=0.0))
-    x_ticks = day_ticks(xs, 3 if figure.small else 6) if figure.dates else [0, *_thinned(xs)]
-    legend = not (figure.small and len(figure.series) == 1)
+    x_ticks = day_ticks(xs, 6) if figure.dates else [0, *_thinned(xs)]
     chart = pygal.XY(
-        width=SMALL_WIDTH if figure.small else WIDTH,
-        height=SMALL_HEIGHT if figure.small else HEIGHT,
+        width=WIDTH,
+        height=HEIGHT,
         css=[],
         js=[],
         disable_xml_declaration=True,
@@ -72,7 +68,6 @@ def draw(figure: Figure) -> str:
         legend_at_bottom_columns=2,
         legend_box_size=20,
         truncate_legend=40,
-        show_legend=legend,
         show_x_guides=False,
         allow_interruptions=True,
         range=(ticks[0], ticks[-1]),
@@ -83,7 +78,7 @@ def draw(figure: Figure) -> str:
         value_formatter=_tick,
         margin_right=48 if figure.dates else 20,  # half of the last day, which stands at the end of the axis
         # pygal leaves room for whole rows of the legend only: that of the last of three lines would be outside
-        margin_bottom=20 + (LEGEND_ROW if legend and len(figure.series) % 2 else 0),
+        margin_bottom=20 + (LEGEND_ROW if len(figure.series) % 2 else 0),
         truncate_label=-1,
         spacing=8,
         style=pygal.style.Style(

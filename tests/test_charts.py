@@ -190,7 +190,7 @@ def test_a_trend_says_days() -> None:
     assert "one, 24 Nov 2026: 40 requests/s" in svg
     assert "27 Nov 2026" in svg
     assert len(nodes(svg, "dot")) == 3
-    assert draw(Figure(title="T", unit="ms", x_title="day", series={"one": {start: 1.0}}, dates=True, small=True))
+    assert draw(Figure(title="T", unit="ms", x_title="day", series={"one": {start: 1.0}}, dates=True))
     assert draw(Figure(title="T", unit="ms", x_title="day", series={}, dates=True))
 
 

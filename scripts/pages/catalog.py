@@ -100,6 +100,17 @@ class RunCard(Struct):
         """The metric of the candidate at a level; over all levels (None), the geometric mean where each has a value."""
         return self._number(backend, metric, level, 0)
 
+    def curves(self, metric: str) -> dict[str, tuple[float | None, ...]]:
+        """`value` of every backend at each of the card's levels, all at once."""
+        numbers = struct.unpack(f"<{len(self.numbers) // 4}f", self.numbers)
+        every, step = (1 + len(self.levels)) * len(METRICS) * self.columns, len(METRICS) * self.columns
+        found = {}
+        for place, backend in enumerate(self.labels):
+            first = place * every + step + _PLACES[metric] * self.columns
+            chosen = numbers[first : (place + 1) * every : step]
+            found[backend] = tuple(None if math.isnan(number) else number for number in chosen)
+        return found
+
     def baseline_value(self, backend: str, metric: str, level: int | None = None) -> float | None:
         """As `value`, of the baseline arm."""
         return self._number(backend, metric, level, 1)

@@ -111,19 +111,19 @@ class Output:
 
     def _write(self, path: str, data: bytes) -> str:
         """Give a file its content in one step, without waiting for the disk: the site can be made again."""
-        target = self.folder / path
-        if ".." in PurePosixPath(path).parts or not target.is_relative_to(self.folder):
+        if path.startswith("/") or ".." in path.split("/"):
             raise PipelineError(
                 f"{path!r} is not a path in the site", "a backend or run has a name that is no file name"
             )
-        temporary = target.with_name(f".{target.name}.new")
+        target = f"{self.folder}/{path}"
+        temporary = f"{target}.new"
         try:
             try:
-                temporary.write_bytes(data)
+                _put(temporary, data)
             except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_bytes(data)
-            temporary.replace(target)
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                _put(temporary, data)
+            os.rename(temporary, target)  # noqa: PTH104 (here, and in _put, pathlib takes longer than the disk)
         except OSError as error:
             raise PipelineError(
                 f"{target}: cannot be written: {error.strerror}", "free some space, then again"
@@ -155,6 +155,11 @@ class Output:
 
     def _remember(self, state: State) -> None:
         replace(self._state_path, msgspec.msgpack.encode(state))
+
+
+def _put(path: str, data: bytes) -> None:
+    with open(path, "wb", buffering=0) as file:  # noqa: PTH123
+        file.write(data)
 
 
 def _parts(jobs: Iterable[Job]) -> list[list[Job]]:

@@ -143,7 +143,7 @@ def _tables(card: RunCard) -> Iterable[Markup]:
     """A table for each metric, a row for each level. Put together here: Jinja would take ten times as long."""
     heads = "".join(f'<th scope="col">{escape(plain(label))}</th>' for label in card.labels.values())
     for metric in METRICS.values():
-        values = [[card.value(backend, metric.name, level) for backend in card.backends] for level in card.levels]
+        values = [list(row) for row in zip(*card.curves(metric.name).values(), strict=True)]
         if any(value is not None for row in values for value in row):
             yield _table(metric, heads, card.levels, values)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -90,8 +91,13 @@ def url(origin: str, target: str, fragment: str = "") -> str:
 
     Both are paths in the site. What a path may not contain as it is, is quoted.
     """
-    path = quote(posixpath.relpath(target, posixpath.dirname(origin) or "."), safe="/")
+    path = _relative(posixpath.dirname(origin) or ".", target)
     return f"{path}#{quote(fragment, safe='=&')}" if fragment else path
+
+
+@lru_cache(maxsize=4096)
+def _relative(folder: str, target: str) -> str:
+    return quote(posixpath.relpath(target, folder), safe="/")
 
 
 def parse_time(iso: str) -> datetime | None:
