@@ -45,7 +45,8 @@ ENVIRONMENT = Environment(
     stack="compose", cpu_model="AMD EPYC 7763 64-Core Processor", cpu_count=4, memory_mb=15988,
     kernel="6.8.0-1036-azure", os="Ubuntu 24.04.3 LTS", virtualization="microsoft",
     runner_image="ubuntu-24.04 20261110.1", cgroup="v2", python="3.11.7", k6="1.1.0",
-    database="mysql", database_version="8.4.6", durability="memory", backend_cpus="3", database_cpus="0-1", generator_cpus="2",
+    database="mysql", database_version="8.4.6", durability="memory", backend_cpus="3", database_cpus="0-1",
+    generator_cpus="2",
 )  # fmt: skip
 
 

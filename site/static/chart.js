@@ -5,6 +5,7 @@
 
 const benchChart = (() => {
   const NEAR = 24; // pixels within which a point is meant
+  const CROWD = 12; // pixels that a mark takes: where there are more, those that are no change are thinned out
   const ROOM = 9; // pixels that a marker takes: closer points are drawn as a line only
 
   /** The path of a marker around a point, as in scripts/charts.py: circle, square, triangle, diamond, cross. */
@@ -94,24 +95,30 @@ const benchChart = (() => {
         ctx.strokeStyle = soft;
         ctx.beginPath(); ctx.moveTo(bbox.left, y(u, 1)); ctx.lineTo(bbox.left + bbox.width, y(u, 1)); ctx.stroke();
       }
-      let last = -Infinity;
-      for (const mark of marks) {
-        if (mark.x < from || mark.x > to) continue;
-        const at = x(u, mark.x), top = bbox.top - 9 * ratio;
+      const visible = marks.filter((mark) => mark.x >= from && mark.x <= to);
+      const crowded = visible.length * CROWD > bbox.width / ratio; // then only changes have lines, and signs keep a distance
+      let last = -Infinity, signed = -Infinity;
+      for (const mark of visible) {
+        const at = x(u, mark.x), top = bbox.top - 9 * ratio, change = mark.kind === "worse" || mark.kind === "better";
+        if (crowded && !change && (small || at - signed < CROWD * ratio)) continue;
         if (mark.from !== null && mark.from < mark.x) { // it happened somewhere in here
           const start = Math.max(x(u, mark.from), bbox.left);
           ctx.globalAlpha = 0.08; ctx.fillStyle = ink;
           ctx.fillRect(start, bbox.top, at - start, bbox.height);
           ctx.globalAlpha = 1;
         }
-        ctx.strokeStyle = soft; ctx.fillStyle = soft; ctx.setLineDash([3 * ratio, 3 * ratio]);
-        ctx.beginPath(); ctx.moveTo(at, bbox.top); ctx.lineTo(at, bbox.top + bbox.height); ctx.stroke();
-        ctx.setLineDash([]);
+        ctx.strokeStyle = soft; ctx.fillStyle = soft;
+        if (!crowded || change) {
+          ctx.setLineDash([3 * ratio, 3 * ratio]);
+          ctx.beginPath(); ctx.moveTo(at, bbox.top); ctx.lineTo(at, bbox.top + bbox.height); ctx.stroke();
+          ctx.setLineDash([]);
+        }
         if (small) continue;
+        signed = at;
         ctx.fill(new Path2D(sign(mark.kind, at, top, 4.5 * ratio)));
         if (at - last > 22 * ratio) {
           ctx.font = `${11 * ratio}px system-ui, sans-serif`; ctx.textAlign = "center";
-          ctx.fillText(mark.number, at, top - 8 * ratio);
+          ctx.fillText(mark.number, at, top - 9 * ratio);
           last = at;
         }
       }

@@ -1,5 +1,5 @@
 /* The site's data for scripts, and what scripts share. A page opened from a folder may not fetch, but it may run scripts:
-   each data/X.json lies beside data/X.js, which calls benchData("X", <the JSON>). */
+   data/X.js calls benchData("X", <JSON>). Most lie beside data/X.json, which is the same for others. */
 "use strict";
 
 const { benchData, benchLoad } = (() => {
@@ -12,12 +12,12 @@ const { benchData, benchLoad } = (() => {
     waiting.delete(path);
   }
 
-  /** A promise of data/<path>.json, once for each page; it is rejected where there is none. */
+  /** A promise of what data/<path>.js holds, once for each page; it is rejected where there is none. */
   function benchLoad(path) {
     if (!loading.has(path)) loading.set(path, new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = new URL(`data/${path.split("/").map(encodeURIComponent).join("/")}.js`, root);
-      script.onerror = () => { loading.delete(path); reject(new Error(`data/${path}.json cannot be loaded`)); };
+      script.onerror = () => { loading.delete(path); reject(new Error(`data/${path}.js cannot be loaded`)); };
       script.onload = () => reject(new Error(`data/${path}.js does not hold what its name says`)); // after a resolve: nothing
       waiting.set(path, resolve);
       document.head.append(script);
