@@ -189,3 +189,15 @@ def test_a_broken_arm_is_a_verdict_of_its_own() -> None:
     commit = make_paired_run().commit
     verdict = judge(None, commit, commit, TERMS, {}, "c", (broken_backend(backend, "baseline", "no lock"),))
     assert verdict.outcome is Outcome.INCOMPARABLE
+
+
+def test_two_rounds_of_four_backends_have_a_verdict() -> None:
+    """The strictest levels with one degree of freedom: the tests' intervals are wider than any number."""
+    backends = tuple(backend.name for backend in SETTINGS.backends)
+    run = make_paired_run(backends=backends, rounds=2, of=2, pairs=1, noise=1.0)
+    verdict = judge(run, run.commit, run.commit, SETTINGS.compare, {}, "nox -s compare")
+    assert {finding.outcome for b in verdict.backends for finding in b.findings} <= {
+        Outcome.INCONCLUSIVE,
+        Outcome.NO_CHANGE,
+    }
+    assert decode_verdict(encode_verdict(verdict), "x") == verdict
