@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
 from scripts.model import Struct
 
@@ -88,7 +88,7 @@ def log_ratio_interval(
         return Ratio(ratio=float(np.exp(mean)), low=None, high=None, confidence=confidence, pairs=own.size, degrees=0)
     squares = sum(float(np.sum((group - np.mean(group)) ** 2)) for group in groups if group.size > 1)
     error = np.sqrt(squares / degrees / own.size)
-    reach = float(stats.t.ppf(0.5 + confidence / 2, degrees) * error)
+    reach = float(special.stdtrit(degrees, 0.5 + confidence / 2) * error)
     low, centre, high = np.exp([mean - reach, mean, mean + reach]).tolist()
     return Ratio(ratio=centre, low=low, high=high, confidence=confidence, pairs=own.size, degrees=degrees)
 
@@ -146,12 +146,12 @@ class Effect(Struct):
 
         Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2 (sample sizes).
         """
-        reach = float(stats.t.ppf(1 - level / 2, self.degrees) + stats.t.ppf(power, self.degrees))
+        reach = float(special.stdtrit(self.degrees, 1 - level / 2) + special.stdtrit(self.degrees, power))
         return math.expm1(min(self.error * reach, LARGEST))
 
     def _reach(self, level: float) -> float:
         """How far the interval at ``level`` goes to either side, as a logarithm."""
-        return self.error * float(stats.t.ppf(1 - level / 2, self.degrees))
+        return self.error * float(special.stdtrit(self.degrees, 1 - level / 2))
 
 
 def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Effect:
@@ -178,7 +178,7 @@ def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Ef
     own_degrees = values.size - 1
     own = float(np.var(values, ddof=1)) if own_degrees else 0.0
     between, between_degrees = (prior.session_variance, prior.session_degrees) if prior else (0.0, 0.0)
-    if prior is not None and own_degrees and own > prior.variance * stats.f.ppf(0.99, own_degrees, prior.degrees):
+    if prior is not None and own_degrees and own > prior.variance * special.fdtri(own_degrees, prior.degrees, 0.99):
         prior = None
     prior_degrees = prior.degrees if prior else 0.0
     if prior_degrees + own_degrees == 0:
@@ -225,6 +225,8 @@ def fit_prior(variances: Sequence[float], degrees: Sequence[float]) -> Prior:
     least = float(special.polygamma(1, MOST_PRIOR_DEGREES / 2))
     d0 = MOST_PRIOR_DEGREES
     if excess > least:
+        from scipy import optimize  # here, as it takes long to load and only calibration needs it
+
         d0 = 2 * float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, MOST_PRIOR_DEGREES))
     return Prior(variance=math.exp(mean + special.digamma(d0 / 2) - math.log(d0 / 2)), degrees=d0)
 

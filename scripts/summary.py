@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -21,6 +21,9 @@ from scripts.model import METRICS, Block, Run, Struct
 from scripts.stats import Ratio, log_ratio_interval
 
 THROUGHPUT = METRICS["throughput_rps"]
+if TYPE_CHECKING:
+    import pandas as pd
+
 BLOCK_COLUMNS = (
     *("index", "round", "backend", "level", "arm", "attempt", "valid", "reasons", "requests", "failed"),
     *("generator_cpus", "foreign_cpus", "steal_cpus", "throttled_s"),
@@ -118,6 +121,8 @@ def blocks_frame(run: Run) -> pd.DataFrame:
 
     The metrics of an invalid block are NaN; ``reasons`` says why.
     """
+    import pandas as pd  # here, as it takes half a second and few need it
+
     return pd.DataFrame(
         [
             {

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
-from scipy import stats as distributions
 
 from scripts.model import (
     METRICS,
@@ -347,5 +346,7 @@ def _sum(blocks: Iterable[Block], name: str) -> tuple[int, int]:
 
 def _more_failures(failed: tuple[int, int], requests: tuple[int, int], alpha: float) -> bool:
     """Whether the candidate fails more often than the baseline (Fisher's exact test, one-sided)."""
+    from scipy import stats  # here, as it takes a second to load and few need it
+
     table = np.array([[failed[1], requests[1] - failed[1]], [failed[0], requests[0] - failed[0]]])
-    return float(distributions.fisher_exact(table, alternative="greater").pvalue) < alpha
+    return float(stats.fisher_exact(table, alternative="greater").pvalue) < alpha

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page, Playwright, Request
 
 from scripts import build_site
 from scripts.stack.packages import find_program
@@ -39,9 +39,14 @@ class Visit:
         self.requests: list[str] = []
         page.on("console", lambda message: self._problem("console", f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self._problem("error", str(error)))
-        page.on("requestfailed", lambda request: self._problem("failed", f"{request.url} {request.failure}"))
+        page.on("requestfailed", self._failed)
         page.on("dialog", lambda dialog: self._problem("dialog", dialog.message))
         page.on("request", lambda request: self._request(request.url))
+
+    def _failed(self, request: Request) -> None:
+        """A request that the next page cut short is none: the test has seen enough of the page that asked."""
+        if request.failure != "net::ERR_ABORTED":
+            self._problem("failed", f"{request.url} {request.failure}")
 
     def _problem(self, kind: str, text: str) -> None:
         self.problems.append(f"{self.page.url.removeprefix(self.base)}: {kind}: {text}")

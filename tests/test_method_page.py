@@ -30,7 +30,7 @@ def test_without_sessions_no_rate_is_claimed() -> None:
 
 def test_the_rates_are_those_of_the_sessions() -> None:
     sessions = [session(seed, NONE) for seed in range(5)] + [session(seed, CPU) for seed in range(3)]
-    sessions.append(session(9, CPU, pretend=NONE))  # a false alarm
+    sessions.append(session(9, Planted(kind="cpu", size=0.015), pretend=NONE))  # a false alarm
     one = method.calibrated(sessions, CONFIG.compare)
     assert one
     assert (one.sessions, one.same, one.alarms) == (9, 6, 1)

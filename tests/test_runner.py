@@ -51,7 +51,7 @@ def test_an_event_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = tmp_path / "event.json"
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(path))
     path.write_text('{"number": "x"}')
-    with pytest.raises(PipelineError, match="not this step's event"):
+    with pytest.raises(PipelineError, match="not the event that this step is for"):
         runner.event(Number)
     path.write_text('{"number": 7, "more": 1}')
     assert runner.event(Number).number == 7

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import calibration, history
+from scripts import history
 from scripts.config import ROOT
 from scripts.pages import badges, commit, compare, embeds, feed, method, overview, published, run, tables, trend
 from scripts.pages import changes as changes_page
@@ -94,6 +94,8 @@ def _method(catalog: Catalog, shell: Shell, everything: bytes, folder: Path) -> 
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.json"))]
 
     def make() -> Pages:
+        from scripts import calibration  # here, as what it needs takes half a second to load
+
         folders = sorted({path.parent for path in folder.rglob("*.json")})
         found = {
             one.name: said

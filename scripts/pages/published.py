@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from scripts.model import METRICS, Direction, Run
+from scripts.model import METRICS, Direction, ParitySummary, Run
 from scripts.pages.cards import measured
 from scripts.pages.catalog import COLUMNS, METRIC_NAMES, Catalog, RunCard
 
@@ -170,7 +170,10 @@ def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) ->
 
 
 def run(record: Run, card: RunCard) -> Files:
-    """Everything of one run that a reader or a comparison needs; its blocks as columns, invalid ones with reasons."""
+    """Everything of one run that a reader or a comparison needs, its parity and its blocks as columns.
+
+    ``reasons``: why blocks do not count, by their place in the columns.
+    """
     names = record.backends
     known = [block for block in record.blocks if block.backend in record.labels]
     numbers = rounded(np.array([measured(block) for block in known], dtype=np.float64).reshape(-1, len(METRIC_NAMES)))
@@ -194,7 +197,9 @@ def run(record: Run, card: RunCard) -> Files:
         "labels": record.labels,
         "backends": names,
         "packages": record.packages,
-        "parity": record.parity,
+        "parity": {
+            field: [getattr(entry, field) for entry in record.parity] for field in ParitySummary.__struct_fields__
+        },
         "complete": record.complete,
         "stopped_by": record.stopped_by,
         "wall_s": round(record.wall_s, 1),
