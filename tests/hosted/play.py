@@ -18,11 +18,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.__main__ import STEPS
 from scripts.config import ROOT
 from scripts.decision import LABEL
 from tests.factories import git
-from tests.hosted.executor import Job, RunDone, World
+from tests.hosted.executor import RunDone, World
 from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
 
 TEXTS = ROOT / "docs" / "comments"
@@ -52,8 +51,6 @@ def main() -> int:
     for name in [args.story] if args.story else stories:
         with tempfile.TemporaryDirectory(prefix="bench-play-") as folder, open_world(Path(folder)) as world:
             world.variables = {"BENCHMARK_STACK": "native"}
-            if "build_site" not in STEPS:
-                world.stand_ins["build_site"] = list_of_runs
             began = time.monotonic()
             console.rule(name)
             _shorten(Author(world))
@@ -123,14 +120,6 @@ def with_line(text: str, line: str) -> str:
     if STARTED not in text:
         sys.exit(f"{BACKEND} has no line {STARTED.strip()!r}")
     return text.replace(STARTED, STARTED + line)
-
-
-def list_of_runs(job: Job, _: object) -> int:
-    """Where there is no session build_site yet: a page that names the runs which it would show."""
-    runs = sorted(path.stem for path in (job.workspace / "results").rglob("runs/*/*/*.json"))
-    (job.workspace / "_site").mkdir()
-    (job.workspace / "_site" / "index.html").write_text("".join(f"<p>{run}</p>" for run in runs))
-    return 0
 
 
 def main_of(world: World) -> str:
