@@ -2,15 +2,17 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from scripts import config
-from scripts.model import PipelineError
+from scripts import checkout, config
+from scripts.model import PipelineError, Revision
 from scripts.stack import packages
 from scripts.stack.choice import why_not_compose
 from scripts.stack.limits import Cages
+from tests.factories import LABELS, RUNS
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +35,15 @@ def memory():
     """An empty folder on a tmpfs."""
     with tempfile.TemporaryDirectory(prefix="bench-tests-", dir="/dev/shm") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def line() -> Sequence[Revision]:
+    """The first commits of this repository's own line, as many as a history of `RUNS` runs needs."""
+    found = checkout.line("HEAD", LABELS)
+    if len(found) < RUNS:
+        pytest.skip("this clone is shallow")
+    return found[:RUNS]
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,9 @@ from scripts.model import (
     Workload,
 )
 
+RUNS = 20
+"""Runs of a history on this repository's own line of commits, one for each of the first (fixture ``line``)."""
+
 LABELS = {
     "fastapi": "FastAPI",
     "django_wsgi": "Django WSGI",

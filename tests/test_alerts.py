@@ -8,27 +8,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import alert, alerts, alerts_text, changes, checkout, config, detect, findings, store
+from scripts import alert, alerts, alerts_text, changes, config, detect, findings, store
 from scripts.alerts import CLOSED_BY_ITSELF, LABEL
 from scripts.changes import Changes
 from scripts.model import Event, Revision, Run
 from scripts.series import gather
-from tests.factories import LABELS, make_history
+from tests.factories import LABELS, RUNS, make_history
 from tests.hosted.service import REPOSITORY, Service
-from tests.test_detect_history import RUNS
 
 SETTINGS = config.load()
 GATES = SETTINGS.detect.worth_reporting
 WORSE = {("fastapi", 6): 1.25}
 BACK = {("fastapi", 6): 1.25, ("fastapi", 13): 0.8}
-
-
-@pytest.fixture(scope="module")
-def line() -> Sequence[Revision]:
-    found = checkout.line("HEAD", LABELS)
-    if len(found) < RUNS:
-        pytest.skip("this clone is shallow")
-    return found[:RUNS]
 
 
 @pytest.fixture

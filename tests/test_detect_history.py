@@ -8,22 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import checkout, store
+from scripts import store
 from scripts.changes import Cause, Changes, decode
 from scripts.detect import main
 from scripts.detection import explained, until
 from scripts.model import DependencyChange, PipelineError, Revision, Run
-from tests.factories import LABELS, make_history
-
-RUNS = 20
-
-
-@pytest.fixture(scope="module")
-def line() -> Sequence[Revision]:
-    found = checkout.line("HEAD", LABELS)
-    if len(found) < RUNS:
-        pytest.skip("this clone is shallow")
-    return found[:RUNS]
+from tests.factories import LABELS, RUNS, make_history
 
 
 def recorded(root: Path, line: Sequence[Revision], steps: dict[tuple[str, int], float], seed: int = 1) -> list[Run]:
