@@ -14,22 +14,12 @@ from scripts.model import METRICS, Comparison, Config, Struct
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
 from scripts.templates import Row, Table
+from scripts.validity import RULES
 
 if TYPE_CHECKING:  # it imports much of scipy, and a build that finds its results in the cache needs none of it
     from scripts.calibration import CalibrationSession, Effect, Noise
 
 PATH = "method.html"
-RULES = (
-    ("generator", "k6 used so much CPU that it may itself have been the limit"),
-    ("dropped", "k6 could not start iterations that were due"),
-    ("failed", "requests failed"),
-    ("wrong", "answers did not have the contract's counts"),
-    ("empty", "no request was answered inside the window"),
-    ("concurrency", "requests x latency does not give the active users (Little's law)"),
-    ("foreign", "processes outside the session took CPU"),
-    ("steal", "the hypervisor took CPU away"),
-    ("limits", "the backend's limits or CPUs were not in force"),
-)
 
 
 class Calibrated(Struct):
@@ -83,7 +73,7 @@ def render(catalog: Catalog, shell: Shell, calibrations: Mapping[str, Calibrated
         "method.html",
         Page(path=PATH, title="Method", section="method", description="How it is measured, and how often it is wrong"),
         settings=settings,
-        rules=RULES,
+        rules=tuple(RULES.items()),
         calibrations=tuple(calibrations.items()),
         terms=_terms_table(settings),
         environments=tuple(catalog.environments.values()),
@@ -131,10 +121,7 @@ def _noise_table(noise: Iterable[Noise]) -> Table:
             f"{one.backend}, {METRICS[one.metric].label}",
             str(one.sessions),
             str(one.rounds),
-            *(
-                prose.percent(value if value == value else None)
-                for value in (one.round_sd, one.pair_sd, one.process_sd)
-            ),
+            *map(_spread, (one.round_sd, one.pair_sd, one.process_sd)),
         )
         for one in noise
     ]

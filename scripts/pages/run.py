@@ -78,7 +78,7 @@ def render(run: Run, facts: RunFacts, shell: Shell) -> str:
         path=path(card.id),
         title=f"Run of {moment(card.started)}",
         crumbs=_crumbs(card),
-        scripts=() if facts.detailed else ("static/run.js",),
+        scripts=() if facts.detailed else ("static/marker.js", "static/run.js"),
     )
     shown = {
         "card": card,

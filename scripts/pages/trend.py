@@ -16,7 +16,7 @@ from scripts.templates import Picture, Table
 NEWEST = 30
 """Runs that the figures without script show."""
 MAIN = ("throughput_rps", "latency_p95_ms", "cpu_ms_per_request", "peak_memory_mb")
-SCRIPTS = ("static/data.js", "static/uPlot.iife.min.js", "static/chart.js", "static/trend.js")
+SCRIPTS = ("static/data.js", "static/uPlot.iife.min.js", "static/marker.js", "static/chart.js", "static/trend.js")
 
 
 def render(catalog: Catalog, backend: str, shell: Shell) -> str:

@@ -8,27 +8,15 @@ const benchChart = (() => {
   const CROWD = 12; // pixels that a mark takes: where there are more, those that are no change are thinned out
   const ROOM = 9; // pixels that a marker takes: closer points are drawn as a line only
 
-  /** The path of a marker around a point, as in scripts/charts.py: circle, square, triangle, diamond, cross. */
-  function marker(index, x, y, r = 4) {
-    const w = 1.25 * r;
-    return [
-      `M${x - r} ${y} a${r} ${r} 0 1 0 ${2 * r} 0 a${r} ${r} 0 1 0 ${-2 * r} 0 z`,
-      `M${x - 0.85 * r} ${y - 0.85 * r} h${1.7 * r} v${1.7 * r} h${-1.7 * r} z`,
-      `M${x} ${y - 1.2 * r} l${1.15 * r} ${2 * r} h${-2.3 * r} z`,
-      `M${x} ${y - w} l${w} ${w} l${-w} ${w} l${-w} ${-w} z`,
-      `M${x - r} ${y - r} l${2 * r} ${2 * r} m0 ${-2 * r} l${-2 * r} ${2 * r}`,
-    ][index % 5];
-  }
-
   /** The shape that tells what a mark is of. */
   function sign(kind, x, y, r = 5) {
     const w = 1.2 * r;
     return {
       worse: `M${x - w} ${y - r} h${2 * w} l${-w} ${2 * r} z`,
       better: `M${x - w} ${y + r} h${2 * w} l${-w} ${-2 * r} z`,
-      event: marker(3, x, y, r),
-      dependency: marker(1, x, y, r),
-      environment: marker(0, x, y, r),
+      event: benchMarker(3, x, y, r),
+      dependency: benchMarker(1, x, y, r),
+      environment: benchMarker(0, x, y, r),
     }[kind];
   }
 
@@ -139,7 +127,7 @@ const benchChart = (() => {
           ctx.globalAlpha = 1;
         }
         if (counts[p.group] * ROOM > bbox.width / ratio && p !== selected) continue;
-        const path = new Path2D(marker(index, x(u, p.x), y(u, p.y), (small ? 3 : 4) * ratio));
+        const path = new Path2D(benchMarker(index, x(u, p.x), y(u, p.y), (small ? 3 : 4) * ratio));
         ctx.lineWidth = 1.5 * ratio;
         ctx.stroke(path);
         if (index % 5 !== 4) ctx.fill(path);
@@ -225,5 +213,5 @@ const benchChart = (() => {
     return { step, current: () => selected, destroy: () => plot.destroy() };
   }
 
-  return { draw, marker, sign };
+  return { draw, sign };
 })();

@@ -12,17 +12,6 @@ function node(name, attributes, text) {
   return made;
 }
 
-function marker(index, x, y) {
-  const r = 5, w = 1.25 * r;
-  return [
-    `M${x - r} ${y} a${r} ${r} 0 1 0 ${2 * r} 0 a${r} ${r} 0 1 0 ${-2 * r} 0 z`,
-    `M${x - 0.85 * r} ${y - 0.85 * r} h${1.7 * r} v${1.7 * r} h${-1.7 * r} z`,
-    `M${x} ${y - 1.2 * r} l${1.15 * r} ${2 * r} h${-2.3 * r} z`,
-    `M${x} ${y - w} l${w} ${w} l${-w} ${w} l${-w} ${-w} z`,
-    `M${x - r} ${y - r} l${2 * r} ${2 * r} m0 ${-2 * r} l${-2 * r} ${2 * r}`,
-  ][index % 5];
-}
-
 /* Round numbers from 0 up to at least `top`: steps of 1, 2 or 5 times a power of ten. */
 function ticks(top) {
   if (!(top > 0)) return [0, 1];
@@ -73,13 +62,13 @@ function draw({ title, labels, xs, series }) {
     group.append(node("path", { class: "line", d: line(xs, ys, x, y) }));
     xs.forEach((at, k) => {
       if (ys[k] === null) return;
-      const dot = node("path", { class: "dot", d: marker(i, x(at), y(ys[k])) });
+      const dot = node("path", { class: "dot", d: benchMarker(i, x(at), y(ys[k])) });
       dot.append(node("title", {}, `${labels[i]}, ${at}: ${ys[k]}`));
       group.append(dot);
     });
     const legend = node("g", { class: "legend" }), sample = node("g", { class: `color-${i % 7}` });
     const left = LEFT + (i % 2) * ((WIDTH - LEFT) / 2), top = HEIGHT - BOTTOM + 58 + 20 * Math.floor(i / 2);
-    sample.append(node("path", { class: "line", d: `M${left} ${top} h24` }), node("path", { class: "dot", d: marker(i, left + 12, top) }));
+    sample.append(node("path", { class: "line", d: `M${left} ${top} h24` }), node("path", { class: "dot", d: benchMarker(i, left + 12, top) }));
     legend.append(sample, node("text", { x: left + 32, y: top + 4 }, labels[i]));
     svg.append(group, legend);
   });

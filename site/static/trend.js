@@ -76,7 +76,7 @@
 
   function swatch(index) {
     const group = drawing("g", { class: `color-${index % 7}` }, drawing("path", { class: "line", d: "M0 9 h36" }),
-      drawing("path", { class: "dot", d: benchChart.marker(index, 18, 9) }));
+      drawing("path", { class: "dot", d: benchMarker(index, 18, 9, 4) }));
     return [group, drawing("svg", { class: "pygal-chart swatch", viewBox: "0 0 36 18", "aria-hidden": "true" }, drawing("g", { class: "legend" }, group))];
   }
 
