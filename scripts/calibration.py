@@ -14,7 +14,7 @@ from scipy import stats as distributions
 from scripts import history
 from scripts.model import METRICS, Comparison, PipelineError, Run, Struct
 from scripts.plant import Planted
-from scripts.stats import Prior, fit_prior, session_variance
+from scripts.stats import Prior, fit_prior, pooled_variance, session_variance
 from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios
 
 SCHEMA_VERSION = 1
@@ -173,9 +173,10 @@ def summarize_effects(sessions: Sequence[CalibrationSession], comparison: Compar
     found = []
     for (backend, planted), same in sorted(groups.items(), key=lambda item: (item[0][1].text, item[0][0])):
         counts: Counter[str] = Counter()
+        alike = [session for session in sessions if session.backend == backend]
         for session in same:
-            priors = fit_priors([other for other in sessions if other is not session], comparison)
-            counts.update(_judge(session, sessions, comparison, priors))
+            priors = fit_priors([other for other in alike if other is not session], comparison)
+            counts.update(_judge(session, alike, comparison, priors))
         found.append(
             Effect(
                 backend=backend,
@@ -250,13 +251,6 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
         position=float(np.mean(signed)) if signed else 0.0,
         position_error=float(np.std(signed, ddof=1) / math.sqrt(len(signed))) if len(signed) > 1 else math.nan,
     )
-
-
-def pooled_variance(groups: Iterable[Sequence[float]]) -> float:
-    """The variance within groups, over all of them (within-group mean square); NaN where no group has two values."""
-    arrays = [np.asarray(group, dtype=np.float64) for group in groups]
-    degrees = sum(array.size - 1 for array in arrays)
-    return sum(float(np.sum((array - array.mean()) ** 2)) for array in arrays) / degrees if degrees else math.nan
 
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,8 +50,9 @@ def render(
     """The document and its figures, by path. ``others``: sessions that were measured in other settings."""
     effects = summarize_effects(sessions, comparison)
     noise = measure_noise(sessions, comparison)
-    backends = list(dict.fromkeys(n.backend for n in noise))
-    powers = {backend: power(sessions, comparison, backend) for backend in backends}
+    planned = looks(sessions[0].run.profile, comparison)
+    drawn = draw(sessions, comparison)
+    powers = {backend: power(one.recorded, one.priors, comparison, planned) for backend, one in drawn.items()}
     figure = charts.Figure(
         title="Sessions that say a change, against the true slow-down",
         unit="% of simulated sessions",
@@ -76,7 +78,8 @@ def render(
         "",
         *_effects_table(effects),
         "",
-        *_conclusions(effects),
+        f"**False alarms: {_share(*_alarms(effects))} of the A/A sessions.** "
+        f"Of all 95% intervals whose truth is known, {_share(*_covered(effects))} cover it.",
         "",
         "## The noise",
         "",
@@ -99,7 +102,7 @@ def render(
         "for each session; in both a session has an offset of its own. A slow-down of x makes throughput lower and CPU "
         "per request higher by x. `cover`: 95% intervals, as they are when the session ends, that contain the truth.",
         "",
-        *_simulated_table(sessions, comparison, powers),
+        *_simulated_table(drawn, comparison, planned, powers),
         "",
         "![Sessions that say a change](calibration_power.svg)",
         "",
@@ -122,35 +125,47 @@ def matrix(sessions: Iterable[CalibrationSession], backend: str) -> simulate.Flo
     return np.concatenate(parts)
 
 
-def power(
-    sessions: Sequence[CalibrationSession], comparison: Comparison, backend: str, *, backends: int = 1
-) -> dict[float, simulate.Simulated]:
-    """Resampled sessions of one backend out of ``backends``, by true slow-down (0: what they say is a false alarm)."""
-    rounds = matrix(sessions, backend)
-    priors = _priors(sessions, comparison, backend)
-    session_sd = _session_sd(priors)
-    planned = looks(sessions[0].run.profile, comparison)
+class Drawn(NamedTuple):
+    """A backend's simulated sessions without any change, shape (sessions, rounds, 2), by where their noise is from."""
+
+    priors: Mapping[str, Prior]
+    recorded: simulate.Floats
+    modelled: simulate.Floats
+
+
+def draw(sessions: Sequence[CalibrationSession], comparison: Comparison) -> dict[str, Drawn]:
+    """By backend, for all that have A/A sessions."""
+    fitted = fit_priors(sessions, comparison)
+    length = looks(sessions[0].run.profile, comparison)[-1]
     found = {}
-    for size in POWER_SIZES:
-        drawn = simulate.resample(rounds, session_sd, SIMULATED, planned[-1], np.random.default_rng(1))
-        truth = _shift(size)
-        found[size] = simulate.say(drawn + truth, MODELLED, comparison, planned, backends, priors, truth)
+    for backend in sorted({session.backend for session in sessions if session.planted.kind == "none"}):
+        rounds = matrix(sessions, backend)
+        priors = {metric: fitted[key] for metric in MODELLED if (key := f"{backend}/{metric}") in fitted}
+        variances = [priors[metric].session_variance if metric in priors else 0.0 for metric in MODELLED]
+        degrees = max(min((prior.degrees for prior in priors.values()), default=20.0), 3.0)
+        session_sd = np.sqrt(variances)
+        found[backend] = Drawn(
+            priors=priors,
+            recorded=simulate.resample(rounds, session_sd, SIMULATED, length, np.random.default_rng(1)),
+            modelled=simulate.draw(np.cov(rounds.T), session_sd, degrees, SIMULATED, length, np.random.default_rng(2)),
+        )
     return found
 
 
-def _shift(size: float) -> simulate.Floats:
-    """What a slow-down does to the log ratios of `MODELLED`."""
-    return np.array([math.log1p(-size), math.log1p(size)])
-
-
-def _priors(sessions: Iterable[CalibrationSession], comparison: Comparison, backend: str) -> dict[str, Prior]:
-    found = fit_priors(sessions, comparison)
-    return {metric: found[key] for metric in MODELLED if (key := f"{backend}/{metric}") in found}
-
-
-def _session_sd(priors: Mapping[str, Prior]) -> simulate.Floats:
-    """Of the offsets of whole sessions, by metric of `MODELLED`."""
-    return np.array([math.sqrt(priors[metric].session_variance) if metric in priors else 0.0 for metric in MODELLED])
+def power(
+    values: simulate.Floats,
+    priors: Mapping[str, Prior],
+    comparison: Comparison,
+    planned: Sequence[int],
+    *,
+    backends: int = 1,
+) -> dict[float, simulate.Simulated]:
+    """What sessions of one backend out of ``backends`` say, by true slow-down (0: what they say is a false alarm)."""
+    found = {}
+    for size in POWER_SIZES:
+        truth = np.array([math.log1p(-size), math.log1p(size)])
+        found[size] = simulate.say(values + truth, MODELLED, comparison, planned, backends, priors, truth)
+    return found
 
 
 def _percent(value: float, digits: int = 2) -> str:
@@ -181,14 +196,15 @@ def _effects_table(effects: Iterable[Effect]) -> list[str]:
     return lines
 
 
-def _conclusions(effects: Sequence[Effect]) -> list[str]:
+def _alarms(effects: Iterable[Effect]) -> tuple[int, int]:
+    """How many A/A sessions say a change, of how many."""
     same = [e for e in effects if e.planted.kind == "none"]
-    alarms, total = sum(e.wrong for e in same), sum(e.sessions for e in same)
-    covered, intervals = sum(e.covered for e in effects), sum(e.intervals for e in effects)
-    return [
-        f"**False alarms: {_share(alarms, total)} of the A/A sessions.** "
-        f"Of all 95% intervals whose truth is known, {_share(covered, intervals)} cover it.",
-    ]
+    return sum(e.wrong for e in same), sum(e.sessions for e in same)
+
+
+def _covered(effects: Sequence[Effect]) -> tuple[int, int]:
+    """How many 95% intervals contain the truth, of how many whose truth is known."""
+    return sum(e.covered for e in effects), sum(e.intervals for e in effects)
 
 
 def _noise_table(noise: Iterable[Noise]) -> list[str]:
@@ -205,8 +221,9 @@ def _noise_table(noise: Iterable[Noise]) -> list[str]:
 
 
 def _simulated_table(
-    sessions: Sequence[CalibrationSession],
+    drawn: Mapping[str, Drawn],
     comparison: Comparison,
+    planned: Sequence[int],
     powers: Mapping[str, Mapping[float, simulate.Simulated]],
 ) -> list[str]:
     sizes = [size for size in POWER_SIZES if size]
@@ -216,36 +233,20 @@ def _simulated_table(
         f"|---|---|---:|{'---:|' * len(sizes)}---:|---:|",
     ]
     for backend, found in powers.items():
+        one = drawn[backend]
         sources = {
             "recorded rounds": found,
-            "recorded rounds, one backend of four": power(sessions, comparison, backend, backends=4),
-            "normal model": _modelled(sessions, comparison, backend),
+            "recorded rounds, one backend of four": power(one.recorded, one.priors, comparison, planned, backends=4),
+            "normal model": power(one.modelled, one.priors, comparison, planned),
         }
         for source, by_size in sources.items():
             cells = " | ".join(_percent(by_size[size].changed, 1) for size in sizes)
-            cover = sum(one.covered for one in by_size.values()) / len(by_size)
+            cover = sum(said.covered for said in by_size.values()) / len(by_size)
             lines.append(
                 f"| {backend} | {source} | {_percent(by_size[0.0].changed)} | {cells} | {_percent(cover, 1)} | "
                 f"{by_size[0.0].rounds:.1f} / {by_size[0.01].rounds:.1f} |"
             )
     return lines
-
-
-def _modelled(
-    sessions: Sequence[CalibrationSession], comparison: Comparison, backend: str
-) -> dict[float, simulate.Simulated]:
-    """As `power`, from normal rounds that are as noisy as the recorded ones, in sessions that differ in their noise."""
-    planned = looks(sessions[0].run.profile, comparison)
-    priors = _priors(sessions, comparison, backend)
-    degrees = max(min((prior.degrees for prior in priors.values()), default=20.0), 3.0)
-    covariance = np.cov(matrix(sessions, backend).T)
-    session_sd = _session_sd(priors)
-    found = {}
-    for size in POWER_SIZES:
-        truth = _shift(size)
-        drawn = simulate.draw(covariance, session_sd, degrees, SIMULATED, planned[-1], np.random.default_rng(2))
-        found[size] = simulate.say(drawn + truth, MODELLED, comparison, planned, 1, priors, truth)
-    return found
 
 
 def _conditions(run: Run) -> str:
@@ -264,14 +265,12 @@ def _targets_table(
     powers: Mapping[str, Mapping[float, simulate.Simulated]],
 ) -> list[str]:
     """Each target beside the real sessions and the resampled ones."""
-    same = [e for e in effects if e.planted.kind == "none"]
-    alarms, total = sum(e.wrong for e in same), sum(e.sessions for e in same)
     worst = max(found[0.0].changed for found in powers.values())
     lines = [
         "| target | real sessions (95% interval) | resampled | |",
         "|---|---:|---:|---|",
-        f"| at most {_percent(comparison.false_alarms, 0)} of A/A sessions say a change | {_share(alarms, total)} | "
-        f"{_percent(worst)} at most | {_met(worst <= comparison.false_alarms)} |",
+        f"| at most {_percent(comparison.false_alarms, 0)} of A/A sessions say a change | "
+        f"{_share(*_alarms(effects))} | {_percent(worst)} at most | {_met(worst <= comparison.false_alarms)} |",
     ]
     for backend, found in powers.items():
         for size, share in WANTED.get(backend, WANTED_ELSEWHERE).items():
@@ -287,11 +286,10 @@ def _targets_table(
         f"| one backend is decided in {SESSION_S / 60:g} minutes | {mean:.1f} in the mean, {minutes:.1f} at most | | "
         f"{_met(minutes <= SESSION_S / 60)} |"
     )
-    covered, intervals = sum(e.covered for e in effects), sum(e.intervals for e in effects)
     cover = [one.covered for found in powers.values() for one in found.values()]
-    low, high = interval(covered, intervals)
+    low, high = interval(*_covered(effects))
     lines.append(
-        f"| 95% intervals contain the truth | {_share(covered, intervals)} | {_percent(min(cover), 1)} to "
+        f"| 95% intervals contain the truth | {_share(*_covered(effects))} | {_percent(min(cover), 1)} to "
         f"{_percent(max(cover), 1)} | {_met(low <= 0.95 <= high or low > 0.95)} |"
     )
     return lines

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from scripts.calibration import CalibrationSession, pooled_variance, round_effects
+from scripts.calibration import CalibrationSession, round_effects
 from scripts.model import Layout, Run, Struct
+from scripts.stats import pooled_variance
 
 SESSION_S = 180.0
 """The time for which settings are compared: what a pull request has for one backend."""

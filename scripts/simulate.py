@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from scripts.model import Comparison, Struct
-from scripts.stats import Prior, spend
+from scripts.stats import Prior, moderated, spend
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -83,7 +83,7 @@ def say(
         clear = np.ones(sessions, dtype=bool)
         hits = np.zeros(sessions)
         for column, name in enumerate(metrics):
-            mean, error, degrees = _moderated(values[:, :look, column], priors.get(name))
+            mean, error, degrees = moderated(values[:, :look, column], priors.get(name))
             terms = comparison.metrics[name]
             differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, degrees)
             differs &= np.abs(mean) >= np.log1p(terms.matters) / 2
@@ -103,20 +103,3 @@ def say(
         rounds=float(taken.mean()),
         covered=float(covered.mean()),
     )
-
-
-def _moderated(values: Floats, prior: Prior | None) -> tuple[Floats, Floats, Floats]:
-    """Mean, standard error and degrees of freedom of each session, as `scripts.stats.paired_effect` has them."""
-    between, between_degrees = (prior.session_variance, prior.session_degrees) if prior else (0.0, 0.0)
-    count = values.shape[1]
-    own_degrees = count - 1
-    own = values.var(axis=1, ddof=1)
-    weight = np.zeros(len(values))
-    if prior is not None:
-        fits = own <= prior.variance * stats.f.ppf(0.99, own_degrees, prior.degrees)
-        weight = np.where(fits, prior.degrees, 0.0)
-    degrees = weight + own_degrees
-    within = (weight * (prior.variance if prior else 0.0) + own_degrees * own) / degrees / count
-    if between:
-        degrees = (within + between) ** 2 / (within**2 / degrees + between**2 / between_degrees)
-    return values.mean(axis=1), np.sqrt(within + between), degrees

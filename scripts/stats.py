@@ -7,7 +7,7 @@ comparison is a ratio (Fleming and Wallace, "How not to lie with statistics", CA
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -175,21 +175,29 @@ def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None) -> Ef
     values = np.asarray(log_ratios, dtype=np.float64)
     if not values.size or not np.all(np.isfinite(values)):
         raise ValueError("an effect needs finite log ratios")
-    own_degrees = values.size - 1
-    own = float(np.var(values, ddof=1)) if own_degrees else 0.0
-    between, between_degrees = (prior.session_variance, prior.session_degrees) if prior else (0.0, 0.0)
-    if prior is not None and own_degrees and own > prior.variance * special.fdtri(own_degrees, prior.degrees, 0.99):
-        prior = None
-    prior_degrees = prior.degrees if prior else 0.0
-    if prior_degrees + own_degrees == 0:
+    mean, error, degrees = moderated(values, prior)
+    return Effect(log_ratio=float(mean), error=float(error), degrees=float(degrees), rounds=values.size)
+
+
+def moderated(log_ratios: Floats, prior: Prior | None) -> tuple[Floats, Floats, Floats]:
+    """Means, their standard errors and degrees of freedom, from log ratios of shape (..., rounds).
+
+    What `paired_effect` says of each row, for many rows at once. Raises ValueError for one round and no prior.
+    """
+    count = log_ratios.shape[-1]
+    own_degrees = count - 1
+    own = log_ratios.var(axis=-1, ddof=1) if own_degrees else np.zeros(log_ratios.shape[:-1])
+    weight, between = np.zeros_like(own), 0.0
+    if prior is not None:
+        fits = own <= prior.variance * special.fdtri(own_degrees, prior.degrees, 0.99) if own_degrees else True
+        weight, between = np.where(fits, prior.degrees, 0.0), prior.session_variance
+    elif not own_degrees:
         raise ValueError("one round shows no spread")
-    degrees = prior_degrees + own_degrees
-    within = (prior_degrees * (prior.variance if prior else 0.0) + own_degrees * own) / degrees / values.size
-    if between:
-        degrees = (within + between) ** 2 / (within**2 / degrees + between**2 / between_degrees)
-    return Effect(
-        log_ratio=float(np.mean(values)), error=math.sqrt(within + between), degrees=degrees, rounds=values.size
-    )
+    degrees = weight + own_degrees
+    within = (weight * (prior.variance if prior else 0.0) + own_degrees * own) / degrees / count
+    if prior is not None and between:
+        degrees = (within + between) ** 2 / (within**2 / degrees + between**2 / prior.session_degrees)
+    return log_ratios.mean(axis=-1), np.sqrt(within + between), degrees
 
 
 def mean_ratios(log_ratios: Floats, level: float = 0.05) -> tuple[Floats, Floats, Floats]:
@@ -241,13 +249,17 @@ def session_variance(sessions: Sequence[Sequence[float]]) -> float:
 
     (Searle, Casella and McCulloch, "Variance components", 1992, section 3.6). Raises ValueError without sessions.
     """
-    groups = [np.asarray(values, dtype=np.float64) for values in sessions]
-    rounds = sum(group.size for group in groups)
-    if not groups or min(group.size for group in groups) < 2:
+    if not sessions or min(map(len, sessions)) < 2:
         raise ValueError("every session needs two rounds")
-    within = sum(float(np.sum((group - group.mean()) ** 2)) for group in groups) / (rounds - len(groups))
-    squares = sum(group.size * float(group.mean()) ** 2 for group in groups)
-    return max(0.0, (squares - len(groups) * within) / rounds)
+    squares = sum(len(values) * float(np.mean(values)) ** 2 for values in sessions)
+    return max(0.0, (squares - len(sessions) * pooled_variance(sessions)) / sum(map(len, sessions)))
+
+
+def pooled_variance(groups: Iterable[Sequence[float]]) -> float:
+    """The variance within groups, over all of them (within-group mean square); NaN where no group has two values."""
+    arrays = [np.asarray(group, dtype=np.float64) for group in groups]
+    degrees = sum(array.size - 1 for array in arrays)
+    return sum(float(np.sum((array - array.mean()) ** 2)) for array in arrays) / degrees if degrees else math.nan
 
 
 def spend(looks: Sequence[float], alpha: float) -> tuple[float, ...]:
