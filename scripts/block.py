@@ -45,15 +45,15 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
     """Load the instances at once, in the given order, and return a block for each; k6's output stays in ``raw/``."""
     stem = f"{place.index:03}-{place.backend}-{place.level}-{place.attempt}{'b' * place.part}"
     raw = directory / "raw" / f"{stem}.ndjson.gz"
-    names = [instance.target.name for instance in instances] if len(instances) > 1 else []
+    accounts = [instance.account for instance in instances] if len(instances) > 1 else []
     started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     with running(instances):
         for instance in instances:
             _reset(stack, instance)
         missing = [tuple(instance.cage.missing()) if stack.limited else () for instance in instances]
         cages = [instance.cage for instance in instances]
-        threads_s = partial(stack.database.thread_cpu_s, stack.database_cage.pids()) if names else dict
-        meter = Meter(cages, stack.database_cage, stack.cpu_s, names, threads_s)
+        threads_s = partial(stack.database.thread_cpu_s, stack.database_cage.pids()) if accounts else dict
+        meter = Meter(cages, stack.database_cage, stack.cpu_s, accounts, threads_s)
         try:
             load(stack, config, instances, place.level, place.settle_s + place.window_s, raw)
         except BaseException:

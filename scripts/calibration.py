@@ -68,7 +68,8 @@ class Noise(Struct):
     spread when the pairs' part is taken out (0 where it is smaller). ``session_sd``: of what two arms differ by for a
     whole session. ``session_p``: probability of so different
     sessions if only rounds differed (one-way analysis of variance). ``position``: mean log ratio of the arm that came
-    first to the other one, with its standard error.
+    first to the other one, with its standard error; ``place``: likewise of the candidate's place in odd rounds to the
+    baseline's, which they exchange from round to round.
     """
 
     backend: str
@@ -82,6 +83,8 @@ class Noise(Struct):
     session_p: float
     position: float
     position_error: float
+    place: float
+    place_error: float
 
 
 def read_sessions(folder: Path) -> list[CalibrationSession]:
@@ -113,8 +116,12 @@ def next_case(cases: Sequence[Case], sessions: Iterable[CalibrationSession]) -> 
 
 def round_effects(session: CalibrationSession, metric: str) -> list[float]:
     """One log ratio a round."""
+    return list(_by_round(session, metric).values())
+
+
+def _by_round(session: CalibrationSession, metric: str) -> dict[int, float]:
     levels = sorted({block.level for block in session.run.blocks})
-    return list(by_round(log_ratios(session.run.blocks, METRICS[metric], session.backend), levels).values())
+    return by_round(log_ratios(session.run.blocks, METRICS[metric], session.backend), levels)
 
 
 def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -> dict[str, Prior]:
@@ -237,7 +244,10 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
     pair_variance = pooled_variance(pairs)
     in_a_round = sum(len(values) for values in pairs) / max(rounds, 1)
     process = 0.0 if math.isnan(pair_variance) else max(0.0, round_variance - pair_variance / in_a_round)
-    signed = [sign * value for session in sessions for sign, value in _by_position(session, metric)]
+    position, position_error = _mean([s * v for session in sessions for s, v in _by_position(session, metric)])
+    place, place_error = _mean(
+        [v if n % 2 else -v for session in sessions for n, v in _by_round(session, metric).items()]
+    )
     return Noise(
         backend=backend,
         metric=metric,
@@ -248,9 +258,18 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
         process_sd=math.sqrt(process),
         session_sd=math.sqrt(session_variance(effects)) if effects else math.nan,
         session_p=float(distributions.f_oneway(*effects).pvalue) if len(effects) > 1 else math.nan,
-        position=float(np.mean(signed)) if signed else 0.0,
-        position_error=float(np.std(signed, ddof=1) / math.sqrt(len(signed))) if len(signed) > 1 else math.nan,
+        position=position,
+        position_error=position_error,
+        place=place,
+        place_error=place_error,
     )
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and its standard error."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:

@@ -86,7 +86,8 @@ def render(
         "Standard deviations of the log ratio candidate / baseline when both are the same code. `process` is what two "
         "starts of the same code differ by; `session` is what two arms differ by for a whole session, which more "
         "rounds cannot show; `sessions alike` is the probability of so different sessions if rounds alone differed; "
-        "`position` is the arm that came first against the other one.",
+        "`position` is the arm that came first against the other one; `place` is one of the two places (port, "
+        "control group, folder, database account), which the arms exchange after each round, against the other one.",
         "",
         *_noise_table(noise),
         "",
@@ -209,13 +210,15 @@ def _covered(effects: Sequence[Effect]) -> tuple[int, int]:
 
 def _noise_table(noise: Iterable[Noise]) -> list[str]:
     lines = [
-        "| backend | metric | sessions | rounds | round | pair | process | session | sessions alike | position |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| backend | metric | sessions | rounds | round | pair | process | session | sessions alike | position | "
+        "place |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     return lines + [
         f"| {n.backend} | {METRICS[n.metric].label} | {n.sessions} | {n.rounds} | {_percent(n.round_sd)} | "
         f"{_percent(n.pair_sd)} | {_percent(n.process_sd)} | {_percent(n.session_sd)} | {_probability(n.session_p)} | "
-        f"{100 * n.position:+.2f}% ± {_percent(n.position_error)} |"
+        f"{100 * n.position:+.2f}% ± {_percent(n.position_error)} | "
+        f"{100 * n.place:+.2f}% ± {_percent(n.place_error)} |"
         for n in noise
     ]
 

@@ -61,7 +61,8 @@ def check_parity(stack: Stack, workload: Workload, arm: Arm = "candidate") -> Pa
             target = instance.target
             if target.arm != arm:
                 continue
-            subject = Subject(target.backend, instance.url, instance.data_dir, database=target.name, user=target.name)
+            account = instance.account
+            subject = Subject(target.backend, instance.url, instance.data_dir, database=account, user=account)
             instance.thaw()
             try:
                 traces.append(trace_backend(subject, admin))

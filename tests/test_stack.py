@@ -190,3 +190,25 @@ def test_a_restart_gives_new_processes_with_the_same_limits(stack: Stack) -> Non
     assert instance.cage.cpu_s() == used, "it is frozen after a restart, as before"
     with running(instance):
         work(instance, 2)
+
+
+def test_arms_that_exchange_places_keep_their_code_and_limits(kind: str, stack: Stack) -> None:
+    candidate, baseline = stack.instances
+    places = [(i.url, i.data_dir, i.account, i.cage) for i in (candidate, baseline)]
+    stack.exchange(candidate, baseline)
+    for instance in (candidate, baseline):
+        instance.restart(2)
+    if kind == "native":
+        assert [(i.url, i.data_dir, i.account, i.cage) for i in (baseline, candidate)] == places
+    else:
+        assert [i.account for i in (candidate, baseline)] == [account for _, _, account, _ in places]
+    assert candidate.cage.limits_in_force() == config.load().limits
+    assert baseline.cage.limits_in_force() == HALF
+    for instance, status in ((candidate, "ok"), (baseline, "fine")):
+        assert instance.cage.pids()
+        assert instance.cage.missing() == []
+        with running(instance):
+            assert ask(instance, "/health") == {"status": status}
+            work(instance, 2)
+            threads = stack.database.thread_cpu_s(stack.database_cage.pids())
+            assert instance.account in {user for user, _ in threads.values()}, "it logs in with its place's account"

@@ -61,12 +61,20 @@ class Instance(Protocol):
     """One running backend of one arm."""
 
     target: Target
-    url: str
-    """``http://127.0.0.1:18000``, without a path."""
-    data_dir: Path
-    """Where its file operations take place, as seen from here."""
     packages: Mapping[str, str]
     """The versions of the packages that bench.toml names."""
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:18000``, without a path."""
+
+    @property
+    def data_dir(self) -> Path:
+        """Where its file operations take place, as seen from here."""
+
+    @property
+    def account(self) -> str:
+        """The name of its database, and of the user as which it logs in."""
 
     @property
     def cage(self) -> Cage: ...
@@ -91,7 +99,7 @@ class Instance(Protocol):
 class Stack(Protocol):
     """The database server and the instances, up between ``__enter__`` and ``__exit__``.
 
-    Each instance logs in to a database of its own as a user of its own, both named as its target.
+    Each instance logs in to a database of its own as a user of its own.
     """
 
     environment: Environment
@@ -108,6 +116,12 @@ class Stack(Protocol):
 
     def cpu_s(self) -> float:
         """CPU seconds so far of everything the stack has in cages, but for the generator."""
+
+    def exchange(self, first: Instance, second: Instance) -> None:
+        """Stop two instances; started again, each has what the other had: port, folder, control group, account.
+
+        What belongs to a place and not to the code then meets both. A stack that cannot do so leaves them as they are.
+        """
 
 
 def check_alive(stack: Stack) -> None:

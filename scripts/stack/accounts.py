@@ -85,10 +85,10 @@ class Database(ABC):
         with self._naming_errors():
             self._log_in(name, password, name).close()
 
-    def create_database_for(self, target: Target) -> None:
+    def create_database_for(self, target: Target, account: str) -> None:
         """Make the target's database, from the schema beside its app. Raises TargetError where that one is wrong."""
         with naming(target):
-            self.create_database(target.name, target.app.parent / "schema.sql")
+            self.create_database(account, target.app.parent / "schema.sql")
 
     def thread_cpu_s(self, pids: Iterable[int]) -> dict[int, tuple[str, float]]:
         """By thread that serves a connection: the connection's user, and the thread's CPU seconds so far.

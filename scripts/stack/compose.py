@@ -19,7 +19,7 @@ from pymysql.cursors import Cursor
 from scripts import k6
 from scripts.config import ROOT
 from scripts.model import Config, Environment, Limits, PipelineError
-from scripts.stack import Say, Target, composition, engine, limits, machine
+from scripts.stack import Instance, Say, Target, composition, engine, limits, machine
 from scripts.stack.accounts import Database
 from scripts.stack.database import HOST, START_TIMEOUT_S, free_port
 from scripts.stack.process import uninterrupted, wait_until
@@ -57,6 +57,7 @@ class ContainerInstance:
     ) -> None:
         self.target, self.url, self.data_dir = target, url, data_dir
         self._container, self._cpus, self._limits = container, cpus, wanted
+        self.account = target.name
         self._renew_database = renew_database
         self._earlier_cpu_s = 0.0
         self.packages: Mapping[str, str] = {}
@@ -191,6 +192,9 @@ class ComposeStack:
     def cpu_s(self) -> float:
         return self.database_cage.cpu_s() + sum(instance.cpu_s() for instance in self.instances)
 
+    def exchange(self, first: Instance, second: Instance) -> None:
+        """They stay: a container keeps its port, its network and its environment for life."""
+
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config, targets = self._config, self._targets
         if config.database.engine != "mysql":
@@ -265,7 +269,7 @@ class ComposeStack:
         self.database.start(container)
         self.database_cage = limits.cage_of(container.pid, "database", cpus.database, None)
         for target in self._targets:
-            self.database.create_database_for(target)
+            self.database.create_database_for(target, target.name)
 
     def _start_backends(self, cleaning: contextlib.ExitStack, place: composition.Place, cpus: limits.Cpus) -> None:
         self._engine.up(self._session, self._file, [target.name for target in self._targets], self._logs)
@@ -280,7 +284,7 @@ class ComposeStack:
                     container,
                     cpus.backend,
                     target.limits or self._config.limits,
-                    partial(self.database.create_database_for, target),
+                    partial(self.database.create_database_for, target, target.name),
                 ),
             )
         for instance in self.instances:

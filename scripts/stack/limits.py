@@ -113,6 +113,10 @@ class Cage(ABC):
     def limits_in_force(self) -> Limits | None:
         """The limits as the kernel has them now; None where there are none."""
 
+    def enforce(self, limits: Limits | None) -> None:
+        """Set limits for the processes that start in it from now on."""
+        self.limits = limits
+
     @abstractmethod
     def close(self) -> None:
         """Remove the group; the processes must have ended."""
@@ -186,14 +190,20 @@ class V1Cage(Cage):
         """Make the groups and set their limits (needs root or a delegated parent)."""
         for path in self._paths.values():
             path.mkdir(parents=True, exist_ok=True)
-        if self.limits is not None:
-            (self._paths["cpu"] / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-            (self._paths["cpu"] / "cpu.cfs_quota_us").write_text(str(int(self.limits.cpus * PERIOD_US)))
-            memory = self._paths["memory"]
-            (memory / "memory.limit_in_bytes").write_text(str(self.limits.memory_mb * MIB))
-            with contextlib.suppress(OSError):  # only where the kernel counts swap
-                (memory / "memory.memsw.limit_in_bytes").write_text(str(self.limits.memory_mb * MIB))
+        self.enforce(self.limits)
         return self
+
+    def enforce(self, limits: Limits | None) -> None:
+        super().enforce(limits)
+        if limits is not None:
+            (self._paths["cpu"] / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (self._paths["cpu"] / "cpu.cfs_quota_us").write_text(str(int(limits.cpus * PERIOD_US)))
+            memory, size = self._paths["memory"], str(limits.memory_mb * MIB)
+            with contextlib.suppress(OSError):  # only where the kernel counts swap; it may never be less than memory
+                (memory / "memory.memsw.limit_in_bytes").write_text("-1")
+            (memory / "memory.limit_in_bytes").write_text(size)
+            with contextlib.suppress(OSError):
+                (memory / "memory.memsw.limit_in_bytes").write_text(size)
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         return _enter([path / "cgroup.procs" for path in set(self._paths.values())], self._pinned(argv))
@@ -249,12 +259,16 @@ class V2Cage(Cage):
     def create(self) -> V2Cage:
         """Make the group and set its limits (needs root or a delegated parent)."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.limits is not None:
-            (self.path / "cpu.max").write_text(f"{int(self.limits.cpus * PERIOD_US)} {PERIOD_US}")
-            (self.path / "memory.max").write_text(str(self.limits.memory_mb * MIB))
+        self.enforce(self.limits)
+        return self
+
+    def enforce(self, limits: Limits | None) -> None:
+        super().enforce(limits)
+        if limits is not None:
+            (self.path / "cpu.max").write_text(f"{int(limits.cpus * PERIOD_US)} {PERIOD_US}")
+            (self.path / "memory.max").write_text(str(limits.memory_mb * MIB))
             with contextlib.suppress(OSError):  # only where the kernel counts swap
                 (self.path / "memory.swap.max").write_text("0")
-        return self
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         return _enter([self.path / "cgroup.procs"], self._pinned(argv))
@@ -314,6 +328,10 @@ class ScopeCage(V2Cage):
         accounting = ["--property=CPUAccounting=yes", "--property=MemoryAccounting=yes"]
         scope = ["systemd-run", "--user", "--scope", "--quiet", "--collect", f"--unit={self._unit}"]
         return [*scope, *accounting, *properties, "--", *self._pinned(argv)]
+
+    def enforce(self, limits: Limits | None) -> None:
+        """They are the next scope's: the last one went with its processes."""
+        self.limits = limits
 
     def close(self) -> None:
         """systemd removes the scope with its last process."""

@@ -10,12 +10,12 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from scripts import k6
-from scripts.model import Config, DatabaseSettings, Environment
-from scripts.stack import Say, Target, environments, limits, machine, naming, packages
+from scripts.model import Config, DatabaseSettings, Environment, Limits
+from scripts.stack import Instance, Say, Target, environments, limits, machine, naming, packages
 from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
 from scripts.stack.process import Process, uninterrupted
@@ -33,31 +33,56 @@ MEMORY_NEEDED_MB = 1024  # the database's data, and the backends' files
 ENVIRONMENT_BYTES = 16_384
 
 
+class Slot(NamedTuple):
+    """All that a running backend has beside its code. ``variables``: those of its environment that follow from it."""
+
+    port: int
+    folder: Path
+    cage: limits.Cage
+    account: str
+    variables: Mapping[str, str]
+
+
 class NativeInstance:
-    """A backend as processes in a cage. ``variables``: what its environment holds beside where it listens."""
+    """A backend as processes in a cage. ``create_database`` makes the target's database under an account's name."""
 
     def __init__(
-        self,
-        target: Target,
-        port: int,
-        python: Path,
-        folder: Path,
-        log: Path,
-        cage: limits.Cage,
-        variables: Mapping[str, str],
-        renew_database: Callable[[], None],
+        self, target: Target, slot: Slot, python: Path, log: Path, create_database: Callable[[Target, str], None]
     ) -> None:
-        self.target = target
-        self.url = f"http://127.0.0.1:{port}"
-        self.data_dir = folder / "data"
+        self.target, self.slot, self.log = target, slot, log
         self.packages: Mapping[str, str] = environments.versions(python, target.backend.packages)
-        self.log = log
-        self.cage = cage
+        self._python, self._create_database = python, create_database
         self._process: Process | None = None
-        self._port, self._python, self._renew_database = port, python, renew_database
-        self._folder = folder
-        self._layout: list[str] = []
-        self._environment = {
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.slot.port}"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.slot.folder / "data"
+
+    @property
+    def account(self) -> str:
+        return self.slot.account
+
+    @property
+    def cage(self) -> limits.Cage:
+        return self.slot.cage
+
+    def start(self, seed: int | None = None) -> None:
+        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`await_ready`).
+
+        ``seed``: of how it lies in memory (`lay_out`); without one that is left to chance.
+        """
+        port, folder, cage, account, variables = self.slot
+        check_port_free(self.target.name, port)
+        self._create_database(self.target, account)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        app = folder / "app"
+        if not app.exists():  # a copy, so that both arms' code lies at paths of one length (`lay_out`)
+            shutil.copytree(self.target.app, app, ignore=shutil.ignore_patterns("__pycache__"))
+        environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(folder),
             "LANG": "C.UTF-8",
@@ -66,16 +91,11 @@ class NativeInstance:
             "DATA_DIR": str(self.data_dir),
             **variables,
         }
-
-    def start(self) -> None:
-        """Start gunicorn with the app's own gunicorn.conf.py; it is not ready yet (`await_ready`)."""
-        check_port_free(self.target.name, self._port)
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        app = self._folder / "app"
-        if not app.exists():  # a copy, so that both arms' code lies at paths of one length (`lay_out`)
-            shutil.copytree(self.target.app, app, ignore=shutil.ignore_patterns("__pycache__"))
-        command = [*self._layout, str(self._python), "-m", "gunicorn"]
-        self._process = Process(self.target.name, command, log=self.log, cage=self.cage, cwd=app, env=self._environment)
+        command = [str(self._python), "-m", "gunicorn"]
+        if seed is not None:
+            environment = lay_out(environment, seed)
+            command = ["setarch", "--addr-no-randomize", *command]
+        self._process = Process(self.target.name, command, log=self.log, cage=cage, cwd=app, env=environment)
 
     @property
     def alive(self) -> bool:
@@ -94,16 +114,14 @@ class NativeInstance:
 
     def restart(self, seed: int) -> None:
         self.stop()
-        self._renew_database()
-        self._environment = lay_out(self._environment, seed)
-        self._layout = ["setarch", "--addr-no-randomize"]
-        self.start()
+        self.start(seed)
         await_ready(self)
         self.freeze()
 
     def stop(self) -> None:
         if self._process:
             self._process.stop()
+            self._process = None  # its cage may be another instance's from now on
 
 
 class NativeStack:
@@ -131,6 +149,22 @@ class NativeStack:
 
     def cpu_s(self) -> float:
         return self._cages.cpu_s() - self.generator_cage.cpu_s()
+
+    def exchange(self, first: Instance, second: Instance) -> None:
+        assert isinstance(first, NativeInstance)
+        assert isinstance(second, NativeInstance)
+        first.stop()
+        second.stop()
+        one, other = first.slot.folder / "app", second.slot.folder / "app"
+        aside = one.with_name("aside")
+        for source, goal in ((one, aside), (other, one), (aside, other)):
+            source.rename(goal)
+        first.slot, second.slot = second.slot, first.slot
+        for instance in (first, second):
+            instance.cage.enforce(self._limits(instance.target))
+
+    def _limits(self, target: Target) -> Limits | None:
+        return (target.limits or self._config.limits) if self.limited else None
 
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config = self._config
@@ -165,15 +199,15 @@ class NativeStack:
             DatabaseServer(installation, config.database, self.database_cage, data, self._logs / "database.log")
         )
         for target in self._targets:
-            cage = self._cages.make(
-                target.name, cpus.backend, (target.limits or config.limits) if self.limited else None
+            slot = Slot(
+                port=ports[target.name],
+                folder=folder / f"{len(self.instances):02}",
+                cage=self._cages.make(target.name, cpus.backend, self._limits(target)),
+                account=target.name,
+                variables={**config.workload.environment, **self.database.account(target.name)},
             )
-            renew = partial(self.database.create_database_for, target)
-            renew()
-            variables = {**config.workload.environment, **self.database.account(target.name)}
             log = self._logs / f"{target.name}.log"
-            place = folder / f"{len(self.instances):02}"
-            instance = NativeInstance(target, ports[target.name], made[target], place, log, cage, variables, renew)
+            instance = NativeInstance(target, slot, made[target], log, self.database.create_database_for)
             cleaning.callback(instance.stop)
             instance.start()
             self.instances += (instance,)
