@@ -106,11 +106,9 @@ def weights(site: Path) -> Iterator[tuple[str, int]]:
     runs = sorted(site.glob("run/*.html"))
     yield "run, of the newest", weight(site, f"run/{runs[-1].name}")
     yield "run, old", weight(site, f"run/{runs[1].name}")
-    shown = [path.stem for path in runs[-2:]]
-    yield (
-        "compare, two runs",
-        weight(site, "compare.html", "index", "runs", "runs-detail", *(f"runs/{one}" for one in shown)),
-    )
+    shown = [f"runs/{path.stem}" for path in runs[-2:]]
+    yield "compare, two runs", weight(site, "compare.html", "index", *shown)
+    yield "compare, two commits", weight(site, "compare.html", "index", "runs", "runs-detail", *shown)
     yield "changes", weight(site, "changes.html")
     yield "method", weight(site, "method.html")
 

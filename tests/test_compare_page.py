@@ -163,7 +163,6 @@ def test_other_work_is_refused(tab):
     ("a", "b", "said"),
     [
         (FEW.id, FEW.id, "Both are the same run"),
-        (FEW.id, "20200101T000000Z-aaaaaaa-000000", "There is no run “20200101T000000Z-aaaaaaa-000000”"),
         (FEW.id, "<img src=x onerror=alert(1)>", "There is no run “<img src=x onerror=alert(1)>”"),
         (FEW.id, "ffff", "No run has measured a commit ffff"),
         (FEW.id, "0000", f"begins the hashes of {len(RUNS)} measured commits"),
@@ -177,6 +176,19 @@ def test_what_cannot_be_compared_is_said(tab, a, b, said):
     page.keyboard.press("Enter")
     expect(page.locator("#state")).to_contain_text(said)
     assert page.locator("table.ratios").count() == 0
+
+
+def test_a_run_that_is_not_there_is_said(tab):
+    missing = "20200101T000000Z-aaaaaaa-000000"
+    page = tab.open(address(FEW.id, missing))
+    expect(page.locator("#state")).to_contain_text(f"There is no run “{missing}”")
+    assert all(missing in problem or "ERR_FILE_NOT_FOUND" in problem for problem in tab.problems), tab.problems
+    tab.problems.clear()  # the browser says itself that there is no such file
+
+
+def test_runs_are_compared_without_the_list_of_all(tab):
+    tab.open(address(FEW.id, MANY.id))
+    assert not [name for name in tab.requests if "/data/runs" in name and "/data/runs/" not in name]
 
 
 def test_commits_are_compared_by_their_newest_comparable_runs(tab):

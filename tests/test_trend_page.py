@@ -244,4 +244,4 @@ def test_first_view_is_light(tab):
     tab.open(FASTAPI)
     names = {url.rsplit("/", 1)[1] for url in tab.requests}
     assert "runs.js" in names
-    assert not any(name.startswith(("runs-detail", "2026")) for name in names)
+    assert not any(name.startswith(("runs-detail", "runs-subjects", "2026")) for name in names)

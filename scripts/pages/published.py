@@ -72,6 +72,7 @@ def index(catalog: Catalog, site: Mapping[str, str]) -> Files:
             "paths": {
                 "runs": "runs.json",
                 "runs_detail": "runs-detail.json",
+                "subjects": "runs-subjects.json",
                 "run": "runs/<run id>.json",
                 "series": "series/<backend>/<metric>/<level or all>.js",
                 "ratios": "series/<backend>/<metric>/ratio-<level or all>.js",
@@ -112,9 +113,8 @@ def runs(catalog: Catalog) -> Files:
         {
             "id": [card.id for card in cards],
             "commit": [card.commit.sha for card in cards],
-            "subject": [card.commit.subject for card in cards],
         },
-    )
+    ) | both("runs-subjects", [card.commit.subject for card in cards])
 
 
 def _numbered(values: Iterable[Any]) -> dict[Any, int]:

@@ -8,7 +8,9 @@
   const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/contrast.py
   const form = document.getElementById("sides"), state = document.getElementById("state"), result = document.getElementById("result");
 
-  // --- from what the reader names to two sides, {run (index), arm}
+  const RUN_ID = /^\d{8}T\d{6}Z-/;
+
+  // --- from what the reader names to two sides, {id of a run, arm}
 
   /** What is known of every run, as columns. */
   const loadRuns = async () => Object.assign({}, ...(await Promise.all([benchLoad("runs"), benchLoad("runs-detail")])));
@@ -27,6 +29,22 @@
     if (commits.size > 1) throw new Refusal(`${hash} begins the hashes of ${commits.size} measured commits: give more digits.`);
     const [commit] = commits;
     return { runs: runs.commit.flatMap((sha, run) => (sha === commit ? [run] : [])).reverse(), commit };
+  }
+
+  /** Two ids are sides as they are; for a commit its runs are looked for among all, of which there is a long list. */
+  async function sidesOf(a, b) {
+    if (RUN_ID.test(a) && RUN_ID.test(b)) return [a, b].map((id) => ({ id, arm: 0 }));
+    const runs = await loadRuns();
+    return choose(runs, find(runs, a), find(runs, b)).map(({ run, arm }) => ({ id: runs.id[run], arm }));
+  }
+
+  /** A side with its run's data. */
+  async function loadSide({ id, arm }) {
+    try {
+      return { arm, data: await benchLoad(`runs/${id}`) };
+    } catch {
+      throw new Refusal(`There is no run “${plain(id)}”.`);
+    }
   }
 
   /** The newest session that measured both commits side by side, else the newest runs that can be compared. */
@@ -149,20 +167,19 @@
     });
   }
 
-  function sideItem(title, { data, arm }, started) {
+  function sideItem(title, { data, arm }) {
     const commit = arm ? data.baseline : data.commit;
-    return [element("dt", {}, title), element("dd", {}, element("a", { href: `run/${encodeURIComponent(data.id)}.html` }, `Run of ${moment(started)}`),
+    return [element("dt", {}, title), element("dd", {}, element("a", { href: `run/${encodeURIComponent(data.id)}.html` }, `Run of ${moment(Date.parse(data.started) / 1000)}`),
       arm ? ", its baseline, commit " : ", commit ", element("a", { href: `commit/${commit.sha}.html` }, element("code", {}, commit.sha.slice(0, 7))), ` ${plain(commit.subject)}`)];
   }
 
   const list = (title, lines) => [element("h2", {}, title), lines.length ? element("ul", {}, ...lines.map((line) => element("li", {}, plain(line)))) : element("p", {}, "Nothing that is recorded.")];
 
   async function compare(a, b) {
-    const [index, runs] = await Promise.all([benchLoad("index"), loadRuns()]);
-    const sides = choose(runs, find(runs, a), find(runs, b));
-    if (sides[0].run === sides[1].run && sides[0].arm === sides[1].arm) throw new Refusal("Both are the same run: there is nothing to compare.");
-    const [first, second] = await Promise.all(sides.map(async ({ run, arm }) => ({ arm, data: await benchLoad(`runs/${runs.id[run]}`) })));
-    const facts = element("dl", { class: "facts" }, ...sideItem("First", first, runs.started[sides[0].run]), ...sideItem("Second", second, runs.started[sides[1].run]));
+    const [index, sides] = await Promise.all([benchLoad("index"), sidesOf(a, b)]);
+    if (sides[0].id === sides[1].id && sides[0].arm === sides[1].arm) throw new Refusal("Both are the same run: there is nothing to compare.");
+    const [first, second] = await Promise.all(sides.map(loadSide));
+    const facts = element("dl", { class: "facts" }, ...sideItem("First", first), ...sideItem("Second", second));
     const different = list("What differs in how they were made", conditions(first.data, second.data));
     const reason = obstacle(first.data, second.data);
     if (reason) {

@@ -146,11 +146,11 @@
   async function tell(point) {
     pointed = point;
     if (!point) return readout.replaceChildren("Point at a run to read it.");
-    const { runs, groups, chosen } = view, detail = await benchLoad("runs-detail");
+    const { runs, groups, chosen } = view, [detail, subjects] = await Promise.all([benchLoad("runs-detail"), benchLoad("runs-subjects")]);
     if (pointed !== point) return undefined;
     return readout.replaceChildren(
       element("strong", {}, value(point.y)), `${interval(point)} · measured ${moment(runs.started[point.run])} · commit `, commitLink(detail, point.run),
-      ` of ${day(runs.committed[point.run])}, ${plain(detail.subject[point.run])} · ${nameOf(runs, { ...groups[point.group], scope: -1 }, chosen.scale)} · `,
+      ` of ${day(runs.committed[point.run])}, ${plain(subjects[point.run])} · ${nameOf(runs, { ...groups[point.group], scope: -1 }, chosen.scale)} · `,
       page(runPage(detail, point.run), "open the run"),
     );
   }
