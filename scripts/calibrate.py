@@ -16,7 +16,7 @@ from scripts import calibration, calibration_text, checkout, config, noise, opti
 from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
 from scripts.history import replace
 from scripts.model import Arm, Config, Layout, PipelineError, Profile, Run
-from scripts.plant import Planted, parse, plant
+from scripts.plant import Planted, control, parse, plant
 from scripts.results import make_run_id
 from scripts.sides import Job, measure_targets, whole
 from scripts.stack import Target
@@ -107,7 +107,10 @@ def _session(
     commit = checkout.current(args.apps)
     arms: tuple[Arm, ...] = ("candidate", "baseline")
     candidate, baseline = (Target(backend=backend, app=args.apps.resolve() / backend.name, arm=arm) for arm in arms)
-    targets = [plant(case.planted, candidate, folder / "planted", cpu_ms), baseline]
+    targets = [
+        plant(case.planted, candidate, folder / "planted", cpu_ms),
+        plant(control(case.planted), baseline, folder / "control", cpu_ms),
+    ]
     job = Job(args, settings, profile, make_run_id(commit, datetime.now(UTC)), time.time_ns() % 1_000_000, console)
     return measure_targets(job, targets, (commit, commit), folder, lambda _: None)
 

@@ -27,7 +27,8 @@ def post_worker_init(worker):
     import inspect, time
     from benchmark import workload
 
-    worker.planted_memory = b"x" * ({memory} << 20)
+    cpu_s, sleep_s, statements, memory_mib = {cpu} / 1000, {sleep} / 1000, {statement}, {memory}
+    worker.planted_memory = b"x" * (memory_mib << 20)
     original = workload.run
     asynchronous = inspect.iscoroutinefunction(original)
 
@@ -36,10 +37,10 @@ def post_worker_init(worker):
             from tortoise import Tortoise
         except ImportError:
             from asgiref.sync import sync_to_async
-            for _ in range({statement}):
+            for _ in range(statements):
                 await sync_to_async(one_statement)()
         else:
-            for _ in range({statement}):
+            for _ in range(statements):
                 await Tortoise.get_connection("default").execute_query("SELECT stock FROM products WHERE id = 1")
 
     def one_statement():
@@ -48,13 +49,13 @@ def post_worker_init(worker):
             cursor.execute("SELECT stock FROM products WHERE id = 1")
 
     def spin():
-        end = time.thread_time() + {cpu} / 1000
-        while {cpu} and time.thread_time() < end:
+        end = time.thread_time() + cpu_s
+        while time.thread_time() < end:
             pass
 
     def wait():
-        if {sleep}:  # sleeping for no time at all would still give the core to the other arm
-            time.sleep({sleep} / 1000)
+        if sleep_s:  # sleeping for no time at all would still give the core to the other arm
+            time.sleep(sleep_s)
 
     async def with_statements(*arguments):
         await extra_statements()
@@ -65,8 +66,8 @@ def post_worker_init(worker):
         spin()
         if asynchronous:
             # A coroutine around the original one would itself cost a percent: every wait in it passes through both.
-            return with_statements(*arguments) if {statement} else original(*arguments)
-        for _ in range({statement}):
+            return with_statements(*arguments) if statements else original(*arguments)
+        for _ in range(statements):
             one_statement()
         return original(*arguments)
 
@@ -103,6 +104,11 @@ def _makes_sense(planted: Planted) -> bool:
     if planted.kind == "none":
         return planted.size == 0
     return 0 < planted.size < 1 or (planted.size > 0 and planted.kind != "quota")
+
+
+def control(planted: Planted) -> Planted:
+    """What the baseline gets: the same change to its app, of size 0, as the change alone costs half a percent."""
+    return planted if planted.kind in ("none", "quota") else Planted(kind=planted.kind)
 
 
 def plant(planted: Planted, target: Target, folder: Path, cpu_ms: float | None = None) -> Target:
