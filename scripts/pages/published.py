@@ -91,34 +91,24 @@ def runs(catalog: Catalog) -> Files:
     baselines = _numbered(card.baseline.sha for card in cards if card.baseline)
     scopes = _numbered(card.levels for card in cards)
     profiles = _numbered(card.profile for card in cards)
-    return (
-        both(
-            "runs",
-            {
-                "started": [card.time for card in cards],
-                "committed": [_seconds(card.commit.committed_at, card.time) for card in cards],
-                "environment": [fingerprints[card.fingerprint] for card in cards],
-                "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
-                "scope": [scopes[card.levels] for card in cards],
-                "profile": [profiles[card.profile] for card in cards],
-                "environments": [
-                    {"fingerprint": name, "text": card.place, "fields": card.environment}
-                    for name, card in catalog.environments.items()
-                ],
-                "baselines": list(baselines),
-                "scopes": list(scopes),
-                "profiles": list(profiles),
-            },
-        )
-        | both(
-            "runs-detail",
-            {
-                "id": [card.id for card in cards],
-                "commit": [card.commit.sha for card in cards],
-            },
-        )
-        | both("runs-subjects", [card.commit.subject for card in cards])
-    )
+    columns = {
+        "started": [card.time for card in cards],
+        "committed": [_seconds(card.commit.committed_at, card.time) for card in cards],
+        "environment": [fingerprints[card.fingerprint] for card in cards],
+        "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
+        "scope": [scopes[card.levels] for card in cards],
+        "profile": [profiles[card.profile] for card in cards],
+        "environments": [
+            {"fingerprint": name, "text": card.place, "fields": card.environment}
+            for name, card in catalog.environments.items()
+        ],
+        "baselines": list(baselines),
+        "scopes": list(scopes),
+        "profiles": list(profiles),
+    }
+    detail = {"id": [card.id for card in cards], "commit": [card.commit.sha for card in cards]}
+    subjects = [card.commit.subject for card in cards]
+    return both("runs", columns) | both("runs-detail", detail) | both("runs-subjects", subjects)
 
 
 def _numbered(values: Iterable[Any]) -> dict[Any, int]:
