@@ -170,7 +170,10 @@ class NativeStack:
             )
             renew = partial(self.database.create_database_for, target)
             renew()
-            variables = {**config.workload.environment, **self.database.account(target.name)}
+            variables = {
+                **(config.workload.environment if config.workload else {}),
+                **self.database.account(target.name),
+            }
             log = self._logs / f"{target.name}.log"
             place = folder / f"{len(self.instances):02}"
             instance = NativeInstance(target, ports[target.name], made[target], place, log, cage, variables, renew)
