@@ -74,10 +74,7 @@ def parse(text: str, name: str = "bench.toml", inherited: str = "") -> Config:
         if not isinstance(entries, dict) or not entries:
             raise PipelineError(f"{name}: no [{key}.NAME] section", f"add at least one [{key}.NAME]")
         tables[key] = tuple(
-            convert(
-                _given(key, entry) | fields if isinstance(fields, dict) else fields, kind, f"{name}: [{key}.{entry}]"
-            )
-            for entry, fields in entries.items()
+            convert(_named(key, entry, fields), kind, f"{name}: [{key}.{entry}]") for entry, fields in entries.items()
         )
     work = convert(document["workload"], Workload, f"{name}: [workload]") if "workload" in document else None
     config = Config(workload=work, **sections, **tables)
@@ -112,9 +109,11 @@ def suggest(key: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
-def _given(table: str, entry: str) -> dict[str, Any]:
-    """What an entry has by its name alone."""
-    return {"name": entry, "folder": f"apps/{entry}"} if table == "backends" else {"name": entry}
+def _named(table: str, entry: str, fields: object) -> object:
+    """An entry's table with what its name alone says."""
+    if not isinstance(fields, dict):
+        return fields
+    return {"name": entry} | ({"folder": f"apps/{entry}"} if table == "backends" else {}) | fields
 
 
 def _read(path: Path) -> str:

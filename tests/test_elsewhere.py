@@ -21,6 +21,7 @@ from tests.factories import git
 from tests.test_bench import Bench, bench  # noqa: F401  the fixture
 
 SHOP = ROOT / "examples" / "shop"
+SHORT = "\n[profiles.pr]\nlevels = [4]\nrounds = 6\nduration_s = 1\nwarmup_s = 1\npatience_s = 60\n"
 ALL_AT_ONCE = """\
     rows = database.query("SELECT id, price_cents FROM products WHERE id IN (#{products.join(', ')})")
     rows.to_h { |row| row.values_at('id', 'price_cents') }
@@ -145,8 +146,9 @@ def test_the_slower_version_is_found(
 ) -> None:
     monkeypatch.setenv("BENCH_PROJECT", str(repository / "shop"))
     monkeypatch.setenv("DEBIAN_IMAGE", os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie"))  # it is here already
-    short = ("--levels", "4", "--rounds", "6", "--duration", "1")
-    running = bench("HEAD~1", "HEAD", *short, "--output", str(tmp_path / "results"), step="compare", stack="compose")
+    with (repository / "shop/bench.toml").open("a") as file:
+        file.write(SHORT)
+    running = bench("HEAD~1", "HEAD", "--output", str(tmp_path / "results"), step="compare", stack="compose")
     assert running.end() == 0, running.text
     folder = (tmp_path / "results" / "latest").resolve()
     run = history.read_run(folder / "run.json")
@@ -156,7 +158,7 @@ def test_the_slower_version_is_found(
     assert all(not summary.differences for summary in run.parity)
     assert sum(block.load.failed for block in run.blocks) == 0
     (shop,) = decode_verdict((folder / "verdict.json").read_bytes(), "verdict.json").backends
-    assert shop.statements == (4, 8)
+    assert shop.statements == (4, 23)
     assert shop.outcome is Outcome.REGRESSION
     (throughput,) = [f for f in shop.findings if f.metric == "throughput_rps" and f.level is None]
     assert throughput.outcome is Outcome.REGRESSION, running.text
