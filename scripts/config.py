@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ from scripts.model import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = Path(os.environ.get("BENCH_PROJECT") or ROOT).resolve()
+PREFIX = f"BENCH_PROJECT={shlex.quote(str(PROJECT))} " if PROJECT != ROOT else ""
+"""What a command that repeats a measurement begins with."""
 CONFIG_PATH = PROJECT / "bench.toml"
 INHERITED = ("validity", "compare", "detect", "profiles")
 """Sections that a project has from this one's bench.toml where its own has none."""

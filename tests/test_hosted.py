@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +22,7 @@ from scripts.results import make_run_id
 from scripts.verdict import encode_verdict, judge
 from scripts.verdict_text import MARKER
 from tests.factories import git, make_paired_run
-from tests.hosted.executor import Job, Refused, World, _settings
+from tests.hosted.executor import Job, Refused, RunDone, World, _settings
 from tests.hosted.expressions import condition, evaluate, interpolate
 from tests.hosted.service import unzip
 from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
@@ -41,10 +43,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 def stored_session(job: Job, environment: Mapping[str, str], slower: float = 0.0, statements: int = 168) -> int:
     """What `compare` leaves: a stored session's record, of the commits that this job would have measured."""
     backends = tuple(filter(None, environment["BACKENDS"].split(","))) or ("fastapi",)
-    candidate = checkout.current(job.workspace)
-    anchored = checkout.read_file("HEAD", "history/anchor.toml", job.workspace) or ""
+    project = job.workspace / environment.get("BENCH_PROJECT", "")
+    candidate = checkout.current(project)
+    anchored = checkout.read_file("HEAD", "history/anchor.toml", project) or ""
     base = environment["BASE"] or anchored.split('commit = "')[1][:40]
-    baseline = checkout.find(base, job.workspace)
+    baseline = checkout.find(base, project)
     run: Run = make_paired_run(int(job.github["run_id"]), backends=backends, slower=slower, noise=0.002)
     parity = tuple(
         msgspec.structs.replace(
@@ -266,6 +269,63 @@ def test_by_hand_inputs_are_checked(world: World) -> None:
     assert {name for name, job in run.jobs.items() if job.result != "skipped"} == {"bisect"}
     run = world.run("track.yml", "workflow_dispatch", {}, main(world), task="calibrate", backends="$(touch x)")
     assert "unknown backend '$(touch x)'" in run.jobs["calibrate"].log
+
+
+@pytest.fixture
+def shop(world: World, tmp_path: Path) -> World:
+    """Another repository: examples/shop in a folder of it, and the caller that docs/github.md shows."""
+    folder = tmp_path / "shop"
+    shutil.copytree(ROOT / "examples/shop", folder / "benchmark")
+    caller = re.search(r"```yaml\n(name: Benchmark\n.*?)```", (ROOT / "docs/github.md").read_text(), re.DOTALL)
+    assert caller
+    text = caller[1].replace("OWNER/REPOSITORY", "bench/mark").replace("COMMIT", main(world))
+    (folder / ".github/workflows").mkdir(parents=True)
+    (folder / ".github/workflows/benchmark.yml").write_text(text)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "The shop")
+    origin = tmp_path / "shop.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", folder, origin], check=True)
+    git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+    theirs = World(tmp_path / "shop-runs", origin, world.service)
+    theirs.others["bench/mark"] = world.origin
+    return theirs
+
+
+def run_shop(shop: World, path: str, text: str) -> RunDone:
+    """What the caller makes of a pull request that adds a text to a file."""
+    author = Author(shop, "fork")
+    author.change({path: author.read(path) + text}, "Change it")
+    event = author.open_pull(7, "change")
+    ref = "refs/pull/7/merge"
+    return shop.run("benchmark.yml", "pull_request", event, git(shop.origin, "rev-parse", ref).strip(), ref)
+
+
+def test_another_repository_has_its_own_backends_compared(shop: World) -> None:
+    seen: list[Mapping[str, str]] = []
+
+    def compared(job: Job, environment: Mapping[str, str]) -> int:
+        seen.append(environment)
+        stored_session(job, {**environment, "BACKENDS": "fastapi"}, slower=0.08)
+        return 3 if environment["FAIL"] else 0
+
+    shop.stand_ins = {"compare": compared}
+    run = run_shop(shop, "benchmark/service/shop.rb", "# slower\n")
+    first, second = run.jobs["first/session"], run.jobs["second/session"]
+    assert (first.result, second.result) == ("success", "failure"), run.log
+    assert [s["BACKENDS"] for s in seen] == ["shop", "fastapi"], "what it reaches, then what has become worse"
+    assert {s["BASE"] for s in seen} == {main(shop)}
+    assert {s["BENCH_PROJECT"] for s in seen} == {"project/benchmark"}
+    assert "**Regression in FastAPI" in first.summary
+    names = sorted(artifact["name"] for artifact in shop.service.artifacts)
+    assert names == ["first-1", "first-logs-1", "second-1", "second-logs-1"]
+
+
+def test_what_reaches_nothing_elsewhere_is_not_measured(shop: World) -> None:
+    run = run_shop(shop, "benchmark/README.md", "More.\n")
+    assert run.conclusion == "success", run.log
+    (session,) = [job for job in run.jobs.values() if job.result != "skipped"]
+    assert {step.outcome for step in session.steps if step.name.startswith(("Compare", "Say"))} == {"skipped"}
 
 
 def test_a_caller_may_not_be_exceeded(world: World) -> None:
