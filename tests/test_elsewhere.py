@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from ruamel.yaml import YAML
 
 from scripts import checkout, config, history
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import candidates, composition
 from scripts.stack.limits import Cpus
+from scripts.stack.process import wait_until
 from scripts.verdict import Outcome, decode_verdict
 from tests.factories import git
 from tests.test_bench import Bench, bench  # noqa: F401  the fixture
@@ -91,6 +95,15 @@ def test_a_service_that_is_built_from_the_whole_repository(repository: Path, tmp
     assert (target.app / whole.schema).exists()
 
 
+def test_the_shops_files_agree() -> None:
+    (shop,) = config.load(SHOP / "bench.toml").backends
+    service = YAML(typ="safe").load((SHOP / "docker-compose.yml").read_text())["services"][shop.name]
+    assert service["build"]["context"] == shop.folder
+    assert service["ports"] == [f"127.0.0.1:{shop.port}:{shop.port}"]
+    assert service["environment"]["BIND"] == f"0.0.0.0:{shop.port}"
+    assert (SHOP / shop.folder / shop.schema).exists()
+
+
 def place(*names: str) -> composition.Place:
     return composition.Place(
         ports={name: 20000 + number for number, name in enumerate(names)},
@@ -135,9 +148,36 @@ def test_a_compose_file_that_says_little(monkeypatch: pytest.MonkeyPatch) -> Non
         composition.compose(file, settings, targets, Cpus("3", "0-1", "2"), place("shop"))
 
 
+@pytest.fixture
+def debian(compose: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop is built from the Debian that is here already, which has Python in it."""
+    monkeypatch.setenv("DEBIAN_IMAGE", os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie"))
+
+
 @pytest.mark.stack
 @pytest.mark.docker
-@pytest.mark.usefixtures("compose")
+@pytest.mark.usefixtures("debian")
+def test_the_shop_works_by_itself() -> None:
+    """``docker compose up --wait``, for people who know nothing of this project."""
+    (shop,) = config.load(SHOP / "bench.toml").backends
+    compose = ["docker", "compose", "--project-name", f"bench-{os.getpid()}"]
+    try:
+        subprocess.run([*compose, "up", "--build", "--wait"], cwd=SHOP, check=True, timeout=300)
+        address = f"http://127.0.0.1:{shop.port}"
+        assert wait_until(lambda: httpx.get(address + shop.health).is_success, 10)
+        order = httpx.post(address + shop.endpoint)
+        assert order.is_success, order.text
+        assert order.json()["order"] == 1
+        assert httpx.post(address + shop.reset).json() == {"status": "ok"}
+        assert httpx.get(address + "/nothing").status_code == 404
+    finally:
+        subprocess.run([*compose, "logs"], cwd=SHOP, check=False)
+        subprocess.run([*compose, "down", "--volumes", "--rmi", "local"], cwd=SHOP, check=True, timeout=120)
+
+
+@pytest.mark.stack
+@pytest.mark.docker
+@pytest.mark.usefixtures("debian")
 def test_the_slower_version_is_found(
     bench: Callable[..., Bench],  # noqa: F811
     repository: Path,
@@ -145,7 +185,6 @@ def test_the_slower_version_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("BENCH_PROJECT", str(repository / "shop"))
-    monkeypatch.setenv("DEBIAN_IMAGE", os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie"))  # it is here already
     with (repository / "shop/bench.toml").open("a") as file:
         file.write(SHORT)
     running = bench("HEAD~1", "HEAD", "--output", str(tmp_path / "results"), step="compare", stack="compose")
