@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +23,7 @@ from tests.factories import git, make_paired_run
 from tests.hosted.executor import Job, Refused, RunDone, World, _settings
 from tests.hosted.expressions import condition, evaluate, interpolate
 from tests.hosted.service import unzip
-from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
+from tests.hosted.world import Author, completed, open_shop, open_world, run_comment, run_pull_request
 
 BACKEND = "apps/fastapi/benchmark/workload.py"
 COUNTED = history.read_run(ROOT / "history/runs/2026/11/20261124T134200Z-eb1d571-de6544.json").parity
@@ -273,32 +271,14 @@ def test_by_hand_inputs_are_checked(world: World) -> None:
 
 @pytest.fixture
 def shop(world: World, tmp_path: Path) -> World:
-    """Another repository: examples/shop in a folder of it, and the caller that docs/github.md shows."""
-    folder = tmp_path / "shop"
-    shutil.copytree(ROOT / "examples/shop", folder / "benchmark")
-    caller = re.search(r"```yaml\n(name: Benchmark\n.*?)```", (ROOT / "docs/github.md").read_text(), re.DOTALL)
-    assert caller
-    text = caller[1].replace("OWNER/REPOSITORY", "bench/mark").replace("COMMIT", main(world))
-    (folder / ".github/workflows").mkdir(parents=True)
-    (folder / ".github/workflows/benchmark.yml").write_text(text)
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "The shop")
-    origin = tmp_path / "shop.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", folder, origin], check=True)
-    git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
-    theirs = World(tmp_path / "shop-runs", origin, world.service)
-    theirs.others["bench/mark"] = world.origin
-    return theirs
+    return open_shop(world, tmp_path / "shop")
 
 
 def run_shop(shop: World, path: str, text: str) -> RunDone:
     """What the caller makes of a pull request that adds a text to a file."""
     author = Author(shop, "fork")
     author.change({path: author.read(path) + text}, "Change it")
-    event = author.open_pull(7, "change")
-    ref = "refs/pull/7/merge"
-    return shop.run("benchmark.yml", "pull_request", event, git(shop.origin, "rev-parse", ref).strip(), ref)
+    return run_pull_request(shop, author.open_pull(7, "change"), file="benchmark.yml")
 
 
 def test_another_repository_has_its_own_backends_compared(shop: World) -> None:

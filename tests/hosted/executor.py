@@ -23,7 +23,18 @@ from tests.hosted.service import REPOSITORY, Service
 from tests.hosted.workflow import REMOTE, called, parse, triggers
 
 STEP_S = 900.0
-KEPT = ("PATH", "HOME", "LANG", "TERM", "UV_CACHE_DIR", "K6", "MYSQL_IMAGE", "PYTHON_IMAGE", "PIP_CONFIG_FILE")
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TERM",
+    "UV_CACHE_DIR",
+    "K6",
+    "MYSQL_IMAGE",
+    "PYTHON_IMAGE",
+    "DEBIAN_IMAGE",
+    "PIP_CONFIG_FILE",
+)
 """What steps get of this machine's environment."""
 SESSION = re.compile(r"-s (\w+)")
 SHARED = (".venv", ".cache", ".nox/requirements")
