@@ -65,12 +65,22 @@ def top_of(root: Path = PROJECT) -> Path:
 
 
 def sources_of(backends: Iterable[Backend], root: Path = PROJECT) -> dict[str, tuple[str, ...]]:
-    """By name, the folder that each backend is built from and its schema, as paths from the repository's top."""
+    """By name, the folder that each backend is built from and its schema, as paths from the repository's top.
+
+    Raises PipelineError where one of them is not in the repository.
+    """
     inside = root.resolve().relative_to(top_of(root))
-    return {
-        b.name: tuple(os.path.normpath(inside / b.folder / path) for path in ("", b.schema)[: 1 + bool(b.schema)])
-        for b in backends
-    }
+    found = {}
+    for backend in backends:
+        within = (".", backend.schema) if backend.schema else (".",)
+        paths = tuple(os.path.normpath(inside / backend.folder / path) for path in within)
+        if outside := [path for path in paths if path.startswith(("..", "/"))]:
+            raise PipelineError(
+                f"bench.toml: [backends.{backend.name}]: {outside[0]} is not in the repository of {root}",
+                "folder is as seen from bench.toml, and schema as seen from folder",
+            )
+        found[backend.name] = paths
+    return found
 
 
 def changed_paths(base: str, head: str | None = None, root: Path = PROJECT) -> list[str]:
@@ -136,20 +146,19 @@ def web_address(root: Path = PROJECT, remote: str = "origin") -> str:
 def export(sha: str, backends: Iterable[Backend], cache: Path, root: Path = PROJECT) -> Path:
     """The project's folder as it is in a commit, with what its backends are built from; kept in ``cache``.
 
-    A backend that the commit does not have is not there. Raises PipelineError where it has none of them.
+    What the commit does not have is not there. Raises PipelineError where it has nothing of it.
     """
     top = top_of(root)
     inside = root.resolve().relative_to(top)
-    sources = sources_of(backends, root).values()
-    folders, wanted = {paths[0] for paths in sources}, sorted({path for paths in sources for path in paths})
+    wanted = sorted({path for paths in sources_of(backends, root).values() for path in paths})
     tree = cache / "revisions" / f"{sha}-{hashlib.sha256(chr(0).join(wanted).encode()).hexdigest()[:8]}"
     if not tree.is_dir():
         asked = "".join(f"{sha}:{'' if path == '.' else path}\n" for path in wanted)
         answers = _git(top, "cat-file", "--batch-check", stdin=asked).splitlines()
         there = [path for path, answer in zip(wanted, answers, strict=True) if not answer.endswith("missing")]
-        if not folders & set(there):
+        if not there:
             raise PipelineError(
-                f"commit {sha[:7]} has none of the folders that backends are built from: {', '.join(sorted(folders))}",
+                f"commit {sha[:7]} has nothing of what backends are built from: {', '.join(wanted)}",
                 "compare with a later commit",
             )
         command = ["git", "--literal-pathspecs", "-C", str(top), "archive", "--format=tar", sha, "--", *there]

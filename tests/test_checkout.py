@@ -130,5 +130,5 @@ def test_a_commit_without_backends_is_named(repository: Path, tmp_path: Path) ->
     git(repository, "rm", "-r", "--quiet", "apps")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "gone")
     sha = git(repository, "rev-parse", "HEAD")
-    with pytest.raises(PipelineError, match=f"commit {sha[:7]} has none of .*: apps/django_wsgi, apps/fastapi"):
+    with pytest.raises(PipelineError, match=f"commit {sha[:7]} has nothing of .*: apps/django_wsgi, apps/fastapi, "):
         checkout.export(sha, CONFIGURED, tmp_path, repository)

@@ -95,6 +95,14 @@ def test_a_service_that_is_built_from_the_whole_repository(repository: Path, tmp
     assert (target.app / whole.schema).exists()
 
 
+def test_what_lies_outside_the_repository_is_named(repository: Path) -> None:
+    root = repository / "shop"
+    (backend,) = config.load(root / "bench.toml").backends
+    for changed in ({"folder": "../.."}, {"schema": "/etc/schema.sql"}):
+        with pytest.raises(PipelineError, match=r"\[backends\.shop\]: .* is not in the repository"):
+            checkout.sources_of([msgspec.structs.replace(backend, **changed)], root)
+
+
 def test_the_shops_files_agree() -> None:
     (shop,) = config.load(SHOP / "bench.toml").backends
     service = YAML(typ="safe").load((SHOP / "docker-compose.yml").read_text())["services"][shop.name]
@@ -123,6 +131,10 @@ def test_a_compose_file_that_says_little(monkeypatch: pytest.MonkeyPatch) -> Non
             "shop": {
                 "build": {"context": str(SHOP / "service")},
                 "environment": {"DATABASE_NAME": "mine", "COLOUR": "red"},
+                "container_name": "one",
+                "deploy": {"resources": {"limits": {"cpus": "4"}}},
+                "networks": {"inner": None},
+                "restart": "always",
             },
         }
     }
@@ -140,8 +152,12 @@ def test_a_compose_file_that_says_little(monkeypatch: pytest.MonkeyPatch) -> Non
         "BIND": "0.0.0.0:18010",
     }
     assert shop["ports"][0]["target"] == 18010
+    assert not shop.keys() & {"container_name", "deploy", "networks", "restart"}
     file["services"]["shop"]["build"] = {"context": str(SHOP)}
     with pytest.raises(PipelineError, match=r"shop is built from .*, but bench\.toml says service"):
+        composition.compose(file, settings, targets, Cpus("3", "0-1", "2"), place("shop"))
+    file["services"]["shop"] = {"image": "shop:1"}
+    with pytest.raises(PipelineError, match=r"service shop is not built"):
         composition.compose(file, settings, targets, Cpus("3", "0-1", "2"), place("shop"))
     del file["services"]["mysql"]
     with pytest.raises(PipelineError, match=r"docker-compose\.yml: no service mysql"):

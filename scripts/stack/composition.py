@@ -24,6 +24,8 @@ DATABASE_PORT = 3306
 DATA = "/var/lib/mysql"
 ACCOUNT = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
 """What makes MySQL's image create a database and a user of its own, which would be in the way of the session's."""
+DECIDED = ("container_name", "depends_on", "deploy", "networks", "restart")
+"""What a session decides: both arms run, each once, with limits of their own, and whoever ends has failed."""
 SETUP = "administrator.sql"
 Service = dict[str, Any]
 
@@ -73,6 +75,12 @@ def compose(file: Mapping[str, Any], config: Config, targets: Sequence[Target], 
                 f"docker-compose.yml: no service {name}",
                 f"it has: {', '.join(services)}; the database and every backend of bench.toml are services there",
             )
+    for name in dict.fromkeys(target.backend.name for target in targets):
+        if "build" not in services[name]:
+            raise PipelineError(
+                f"docker-compose.yml: service {name} is not built, so there is nothing to build two versions from",
+                f"give it a `build: context`, the folder of [backends.{name}] in bench.toml",
+            )
     model: Service = {
         "services": {
             DATABASE: _database(services[DATABASE], config, cpus, place),
@@ -87,7 +95,7 @@ def compose(file: Mapping[str, Any], config: Config, targets: Sequence[Target], 
 
 def _database(service: Service, config: Config, cpus: Cpus, place: Place) -> Service:
     """Its databases are made by the session, which logs in as an administrator of its own."""
-    service = _without_checks(service)
+    service = _alone(service)
     environment = service.get("environment") or {}
     service["environment"] = {name: value for name, value in environment.items() if name not in ACCOUNT}
     service["command"] = server_options("mysql", config.database)
@@ -105,9 +113,8 @@ def _database(service: Service, config: Config, cpus: Cpus, place: Place) -> Ser
 
 
 def _backend(service: Service, config: Config, target: Target, cpus: Cpus, place: Place) -> Service:
-    service = _without_checks(service)
+    service = _alone(service)
     limits = target.limits or config.limits
-    service.pop("depends_on", None)
     service["image"] = image(target)
     service["build"] = _build(service["build"], target)
     service["cpuset"] = cpus.backend
@@ -144,9 +151,10 @@ def _build(build: Mapping[str, Any], target: Target) -> dict[str, Any]:
     }
 
 
-def _without_checks(service: Service) -> Service:
-    """A copy without health checks: they would run inside the limits, while blocks are measured."""
-    return {**copy.deepcopy(service), "healthcheck": {"disable": True}}
+def _alone(service: Service) -> Service:
+    """A copy without what others would decide, and without health checks: they would run while blocks are measured."""
+    kept = {key: value for key, value in service.items() if key not in DECIDED}
+    return {**copy.deepcopy(kept), "healthcheck": {"disable": True}}
 
 
 def _published(port: int, inside: int) -> dict[str, Any]:
