@@ -201,8 +201,9 @@ def workflows(session: nox.Session) -> None:
         check(session, "check-jsonschema", "--builtin-schema", schema, *files)
     check(session, "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     check(session, "shellcheck", "start_benchmark.sh", ".ci/run", "apps/databases.sh")
-    check(session, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
-    check(session, "hadolint", "apps/Dockerfile")
+    examples = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("examples/*/docker-compose.yml"))]
+    check(session, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml", *examples)
+    check(session, "hadolint", "apps/Dockerfile", *map(str, sorted(ROOT.glob("examples/*/*/Dockerfile"))))
 
 
 @nox.session

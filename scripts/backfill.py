@@ -93,7 +93,7 @@ def _measure(
     candidate, baseline = checkout.find(gap.commit), checkout.find(anchor)
     chosen = tuple(backend for backend in settings.backends if backend.name in gap.backends)
     try:
-        sides = between(baseline, candidate)
+        sides = between(settings.backends, baseline, candidate)
     except PipelineError as error:
         return None, [broken_backend(backend, "candidate", error.message) for backend in chosen]
     settings = msgspec.structs.replace(settings, backends=chosen)
@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
     parser.add_argument("--plan", action="store_true", help="measure nothing; say what is next")
     parser.add_argument("--retry", action="store_true", help="try again what is noted as impossible")
-    parser.add_argument("--history", type=Path, default=config.ROOT / "history", help="folder of the history")
+    parser.add_argument("--history", type=Path, default=config.PROJECT / "history", help="folder of the history")
     parser.add_argument(
         "--known", action="append", default=[], type=Path, metavar="FOLDER", help="what it has counts as measured, too"
     )

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     profile = options.profile(args, settings)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     console = Console(stderr=False)
-    commit = checkout.current(args.apps)
+    commit = checkout.current(args.tree)
     run_id = make_run_id(commit, datetime.now(UTC))
 
     def measure(directory: Path) -> Run:
@@ -75,7 +75,7 @@ def _measure(
         console.print(f"[dim]·[/] {line}", highlight=False)
 
     began = time.monotonic()
-    with open_stack(args, settings, candidates(settings, args.apps), directory / "logs", say) as stack:
+    with open_stack(args, settings, candidates(settings, args.tree), directory / "logs", say) as stack:
         say("proving parity: statements, files and answers of one request of each backend")
         parity = check_parity(stack, settings.workload)
         write_parity(parity, directory / "parity.json")
@@ -87,7 +87,7 @@ def _measure(
                     "mend the backend that differs (apps/README.md is the contract), or measure all the same with "
                     "--allow-unequal: the run and its report will say so",
                 )
-        say(f"equal work: {settings.workload.statements} statements a request" if parity.equal else "UNEQUAL WORK")
+        say(f"equal work: {len(parity.traces[0].data)} statements a request" if parity.equal else "UNEQUAL WORK")
         progress = SessionProgress(console, profile, {b.name: b.label for b in settings.backends})
         recorder = Recorder(
             stack, settings, profile, (commit, None), run_id, seed, directory, progress, summarise(parity), began

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if found.ending in (Ending.EXHAUSTED, Ending.BAD_FAILS) else 0
 
 
-def between_revisions(good: str, bad: str, backend: str, root: Path = config.ROOT) -> list[Commit]:
+def between_revisions(good: str, bad: str, backend: str, root: Path = config.PROJECT) -> list[Commit]:
     """GOOD, and every commit after it up to BAD that reaches the backend, on the line that BAD's branch went.
 
     Raises PipelineError where BAD does not come after GOOD, or no commit in between reaches the backend.
@@ -115,13 +115,14 @@ def _session(
     run_id = make_run_id(candidate, datetime.now(UTC))
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     job = Job(args, settings, options.profile(args, settings), run_id, seed, console)
+    sides = between(settings.backends, baseline, candidate)
     broken: list[BackendVerdict] = []
     try:
         run = measure_into(
             args.output,
             run_id,
             console,
-            lambda folder: measure_sides(job, between(baseline, candidate), folder, broken, lambda _: None),
+            lambda folder: measure_sides(job, sides, folder, broken, lambda _: None),
         )
     except TargetError:
         if not broken or broken[0].outcome is Outcome.INCOMPARABLE:

@@ -116,13 +116,13 @@ def load(stack: Stack, config: Config, instances: Sequence[Instance], level: int
     if free_mb < DISK_NEEDED_MB:
         raise _disk_full(raw.parent, free_mb)
     log = raw.with_suffix(".log")
-    urls: dict[Arm, str] = {i.target.arm: i.url + i.target.backend.io_intensive for i in instances}
+    urls: dict[Arm, str] = {i.target.arm: i.url + i.target.backend.endpoint for i in instances}
     with Process(
         "k6",
         k6.command(stack.generator, "stepped", raw),
         log=log,
         cage=stack.generator_cage,
-        env=k6.environment(urls, level, duration_s, config.workload),
+        env=k6.environment(urls, level, duration_s, config.workload, instances[0].target.backend.method),
     ) as process:
         limit_s = duration_s + k6.DRAIN_S + K6_GRACE_S
         deadline = time.monotonic() + limit_s

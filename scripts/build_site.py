@@ -47,7 +47,7 @@ def _build(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     console = Console(stderr=True, highlight=False)
     settings = config.load()
-    roots = args.history or [config.ROOT / "history"]
+    roots = args.history or [config.PROJECT / "history"]
     code = code_digest()
     output = Output(args.output)
     state = output.remembered(code)

@@ -21,8 +21,8 @@ from scripts.results import make_run_id
 from scripts.sides import Job, measure_targets, whole
 from scripts.stack import Target
 
-STORE = config.ROOT / "history" / "calibration"
-DOCUMENT = config.ROOT / "docs" / "calibration.md"
+STORE = config.PROJECT / "history" / "calibration"
+DOCUMENT = config.PROJECT / "docs" / "calibration.md"
 CASES = "none=10,cpu:0.01=3,cpu:0.02=3"
 EPILOG = """\
 slow-downs: none (the same code twice), cpu:SHARE (of a request's CPU time), quota:SHARE, statement:NUMBER, sleep:MS,
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         return _report(settings, args.store, store, console)
     profile = options.profile(args, settings)
     workload = settings.workload
-    if args.transactions is not None:
+    if args.transactions is not None and workload is not None:
         transactions = options.at_least_one(args.transactions, "--transactions")
         workload = msgspec.structs.replace(workload, transactions=transactions)
     compare = msgspec.structs.replace(settings.compare, layout=layout)
@@ -104,9 +104,9 @@ def _session(
     backend = config.find(settings.backends, case.backend, "backend")
     settings = msgspec.structs.replace(settings, backends=(backend,))
     (folder / "logs").mkdir()
-    commit = checkout.current(args.apps)
+    commit = checkout.current(args.tree)
     arms: tuple[Arm, ...] = ("candidate", "baseline")
-    candidate, baseline = (Target(backend=backend, app=args.apps.resolve() / backend.name, arm=arm) for arm in arms)
+    candidate, baseline = (Target.of(backend, args.tree, arm) for arm in arms)
     targets = [
         plant(case.planted, candidate, folder / "planted", cpu_ms),
         plant(control(case.planted), baseline, folder / "control", cpu_ms),

@@ -80,7 +80,7 @@ def setting_of(run: Run) -> Setting:
         stack=run.environment.stack,
         layout=run.layout,
         levels=run.profile.levels,
-        transactions=run.workload.transactions,
+        transactions=run.workload.transactions if run.workload else 0,
         pairs=run.profile.pairs,
         window_s=run.profile.duration_s,
     )

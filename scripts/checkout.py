@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from scripts.config import ROOT
-from scripts.model import Commit, PipelineError, Revision
+from scripts.config import PROJECT
+from scripts.model import Backend, Commit, PipelineError, Revision
 
-APPS = "apps"
+HARNESS = ("bench.toml", "docker-compose.yml")
 
 
-def current(root: Path = ROOT) -> Commit:
+def current(root: Path = PROJECT) -> Commit:
     """The commit that is checked out in ``root``; all empty where there is no git repository or no commit."""
     commit = _read(root, "HEAD")
     if commit is None:
@@ -30,7 +32,7 @@ def current(root: Path = ROOT) -> Commit:
     )
 
 
-def find(revision: str, root: Path = ROOT) -> Commit:
+def find(revision: str, root: Path = PROJECT) -> Commit:
     """The commit that ``revision`` names (a branch, a tag, ``HEAD~3``, a hash). Raises PipelineError for none."""
     commit = _read(root, revision)
     if commit is None:
@@ -41,12 +43,12 @@ def find(revision: str, root: Path = ROOT) -> Commit:
     return commit
 
 
-def exists(revision: str, root: Path = ROOT) -> bool:
+def exists(revision: str, root: Path = PROJECT) -> bool:
     """Whether ``revision`` names a commit."""
     return _read(root, revision) is not None
 
 
-def merge_base(first: str, second: str, root: Path = ROOT) -> str:
+def merge_base(first: str, second: str, root: Path = PROJECT) -> str:
     """The hash of the commit where two lines of history part. Raises PipelineError where they have none in common."""
     sha = _git(root, "merge-base", find(first, root).sha, find(second, root).sha).strip()
     if not sha:
@@ -57,38 +59,67 @@ def merge_base(first: str, second: str, root: Path = ROOT) -> str:
     return sha
 
 
-def changed_paths(base: str, head: str | None = None, root: Path = ROOT) -> list[str]:
-    """Paths that differ between ``base`` and ``head``, or the working tree (with files git does not track yet)."""
-    if head is not None:
-        return _git(root, "diff", "--name-only", "--no-renames", base, head).splitlines()
-    untracked = _git(root, "ls-files", "--others", "--exclude-standard").splitlines()
-    return sorted({*_git(root, "diff", "--name-only", "--no-renames", base).splitlines(), *untracked})
+def top_of(root: Path = PROJECT) -> Path:
+    """The top of the repository that ``root`` lies in; ``root`` itself where there is none."""
+    return Path(_git(root, "rev-parse", "--show-toplevel").strip() or root.resolve())
 
 
-def reached(paths: Iterable[str], backends: Iterable[str]) -> list[str]:
-    """The backends that a change to ``paths`` can make slower or faster.
+def sources_of(backends: Iterable[Backend], root: Path = PROJECT) -> dict[str, tuple[str, ...]]:
+    """By name, the folder that each backend is built from and its schema, as paths from the repository's top.
 
-    A file in a backend's own folder reaches that backend; another file under apps/ reaches all; prose reaches none.
-    The harness itself (scripts/, k6/, bench.toml) is the same for both arms, so it reaches none either.
+    Raises PipelineError where one of them is not in the repository.
     """
-    names = list(backends)
-    found: set[str] = set()
+    inside = root.resolve().relative_to(top_of(root))
+    found = {}
+    for backend in backends:
+        within = (".", backend.schema) if backend.schema else (".",)
+        paths = tuple(os.path.normpath(inside / backend.folder / path) for path in within)
+        if outside := [path for path in paths if path.startswith(("..", "/"))]:
+            raise PipelineError(
+                f"bench.toml: [backends.{backend.name}]: {outside[0]} is not in the repository of {root}",
+                "folder is as seen from bench.toml, and schema as seen from folder",
+            )
+        found[backend.name] = paths
+    return found
+
+
+def changed_paths(base: str, head: str | None = None, root: Path = PROJECT) -> list[str]:
+    """Paths that differ between ``base`` and ``head``, or the working tree (with files git does not track yet).
+
+    They are from the repository's top.
+    """
+    top = top_of(root)
+    if head is not None:
+        return _git(top, "diff", "--name-only", "--no-renames", base, head).splitlines()
+    untracked = _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
+    return sorted({*_git(top, "diff", "--name-only", "--no-renames", base).splitlines(), *untracked})
+
+
+def reached(paths: Iterable[str], sources: Mapping[str, Sequence[str]]) -> list[str]:
+    """The backends that a change to ``paths`` can make slower or faster; ``sources`` are those of `sources_of`.
+
+    A file in a backend's own folder and its schema reach that backend; so does another file directly beside the folder;
+    prose reaches none. The harness (scripts/, k6/, bench.toml, docker-compose.yml) is the same for both arms, so it
+    reaches none either.
+    """
+    found = set()
     for path in map(PurePosixPath, paths):
-        if path.parts[:1] != (APPS,) or path.suffix == ".md":
-            continue
-        if len(path.parts) > 2 and path.parts[1] in names:
-            found.add(path.parts[1])
-        elif len(path.parts) == 2:
-            found.update(names)
-    return [name for name in names if name in found]
+        if path.suffix != ".md" and path.name not in HARNESS:
+            found |= {
+                name
+                for name, own in sources.items()
+                if path.parent == PurePosixPath(own[0]).parent or any(map(path.is_relative_to, own))
+            }
+    return [name for name in sources if name in found]
 
 
-def line(revision: str, backends: Iterable[str], root: Path = ROOT, *, first_parent: bool = False) -> list[Revision]:
+def line(revision: str, backends: Iterable[str], root: Path = PROJECT, *, first_parent: bool = False) -> list[Revision]:
     """The commits that lead to ``revision`` (or a range, ``A..B``), each after its parents.
 
     ``first_parent``: only those that the line itself went through; a merge then reaches what all that it brought in
     reaches. Raises PipelineError for what names no commits.
     """
+    sources = {name: (f"apps/{name}",) for name in backends}
     options = ["--topo-order", "--reverse", "--name-only", "--no-renames", "--format=%x00%H%x00%s%x00"]
     options += ["--first-parent", "--diff-merges=first-parent"] if first_parent else []
     done = _run(root, "log", *options, "--end-of-options", revision, "--")
@@ -99,42 +130,49 @@ def line(revision: str, backends: Iterable[str], root: Path = ROOT, *, first_par
             "(`git fetch --unshallow`)",
         )
     fields = done.stdout.split("\0")[1:]
-    names = list(backends)
     return [
-        Revision(sha=sha, subject=subject, reaches=tuple(reached(paths.split("\n"), names)))
+        Revision(sha=sha, subject=subject, reaches=tuple(reached(filter(None, paths.split("\n")), sources)))
         for sha, subject, paths in zip(fields[::3], fields[1::3], fields[2::3], strict=True)
     ]
 
 
-def web_address(root: Path = ROOT, remote: str = "origin") -> str:
+def web_address(root: Path = PROJECT, remote: str = "origin") -> str:
     """Where a remote shows itself to browsers, without anybody's name or password; empty where that is not known."""
     url = _git(root, "remote", "get-url", remote).strip()
     found = re.fullmatch(r"(?:https://(?:[^@/]*@)?|ssh://git@|git@)([\w.-]+)[:/]([\w./~-]+?)(?:\.git)?/?", url)
     return f"https://{found[1]}/{found[2]}" if found else ""
 
 
-def export_apps(sha: str, cache: Path, root: Path = ROOT) -> Path:
-    """The folder apps/ as it is in a commit, kept in ``cache``. Raises PipelineError where the commit has none."""
-    folder = cache / "revisions" / sha
-    if not folder.is_dir():
-        archive = subprocess.run(
-            ["git", "-C", str(root), "archive", "--format=tar", sha, APPS], capture_output=True, check=False
-        )
-        if archive.returncode:
+def export(sha: str, backends: Iterable[Backend], cache: Path, root: Path = PROJECT) -> Path:
+    """The project's folder as it is in a commit, with what its backends are built from; kept in ``cache``.
+
+    What the commit does not have is not there. Raises PipelineError where it has nothing of it.
+    """
+    top = top_of(root)
+    inside = root.resolve().relative_to(top)
+    wanted = sorted({path for paths in sources_of(backends, root).values() for path in paths})
+    tree = cache / "revisions" / f"{sha}-{hashlib.sha256(chr(0).join(wanted).encode()).hexdigest()[:8]}"
+    if not tree.is_dir():
+        asked = "".join(f"{sha}:{'' if path == '.' else path}\n" for path in wanted)
+        answers = _git(top, "cat-file", "--batch-check", stdin=asked).splitlines()
+        there = [path for path, answer in zip(wanted, answers, strict=True) if not answer.endswith("missing")]
+        if not there:
             raise PipelineError(
-                f"commit {sha[:7]} has no folder {APPS}/: {archive.stderr.decode(errors='replace').strip()}",
+                f"commit {sha[:7]} has nothing of what backends are built from: {', '.join(wanted)}",
                 "compare with a later commit",
             )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            tree = Path(name) / "tree"
+        command = ["git", "--literal-pathspecs", "-C", str(top), "archive", "--format=tar", sha, "--", *there]
+        archive = subprocess.run(command, capture_output=True, check=True)
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=tree.parent) as name:
+            made = Path(name) / "tree"
             with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-                tar.extractall(tree, filter="data")
-            tree.rename(folder)
-    return folder / APPS
+                tar.extractall(made, filter="data")
+            made.rename(tree)
+    return tree / inside
 
 
-def unknown_commits(shas: Iterable[str], root: Path = ROOT) -> tuple[str, ...]:
+def unknown_commits(shas: Iterable[str], root: Path = PROJECT) -> tuple[str, ...]:
     """Those of the commits that the repository does not have; none where nobody can tell: no repository, or a shallow
     one, which lacks old commits."""
     if _git(root, "rev-parse", "--is-shallow-repository").strip() != "false":
@@ -144,7 +182,7 @@ def unknown_commits(shas: Iterable[str], root: Path = ROOT) -> tuple[str, ...]:
     return tuple(sha for sha, answer in zip(wanted, answers.splitlines(), strict=True) if answer.endswith("missing"))
 
 
-def read_file(commit: str, path: str, root: Path = ROOT) -> str | None:
+def read_file(commit: str, path: str, root: Path = PROJECT) -> str | None:
     """A text file as a commit has it; None where that commit, or the file in it, is not there."""
     done = _run(root, "show", f"{commit}:{path}")
     return done.stdout if done.returncode == 0 else None

@@ -38,11 +38,11 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     console = Console()
-    base = events.read_anchor(config.ROOT / "history").commit if args.anchor else args.base
-    sides = find_sides(base, args.head)
-    names = [backend.name for backend in settings.backends]
-    reached = names if args.backends or args.anchor else checkout.reached(sides.changed, names)
-    command = shlex.join(["nox", "-s", "compare", "--", *arguments])
+    base = events.read_anchor(config.PROJECT / "history").commit if args.anchor else args.base
+    sides = find_sides(settings.backends, base, args.head)
+    sources = checkout.sources_of(settings.backends)
+    reached = list(sources) if args.backends or args.anchor else checkout.reached(sides.changed, sources)
+    command = config.PREFIX + shlex.join(["nox", "-s", "compare", "--", *arguments])
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     run_id = make_run_id(sides.candidate, datetime.now(UTC))
     console.print(f"baseline  {_describe(sides.baseline)}\ncandidate {_describe(sides.candidate)}", highlight=False)

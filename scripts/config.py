@@ -1,8 +1,14 @@
-"""bench.toml into types. An error names the file, the key, what was expected, and the likely fix."""
+"""bench.toml into types. An error names the file, the key, what was expected, and the likely fix.
+
+What is measured is the project: a folder with a bench.toml and a docker-compose.yml, this clone unless the variable
+BENCH_PROJECT names another one, of any repository. All else (scripts, k6, the cache) is always this clone's.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +32,13 @@ from scripts.model import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG_PATH = ROOT / "bench.toml"
+PROJECT = Path(os.environ.get("BENCH_PROJECT") or ROOT).resolve()
+PREFIX = f"BENCH_PROJECT={shlex.quote(str(PROJECT))} " if PROJECT != ROOT else ""
+"""What a command that repeats a measurement begins with."""
+CONFIG_PATH = PROJECT / "bench.toml"
+INHERITED = ("validity", "compare", "detect", "profiles")
+"""Sections that a project has from this one's bench.toml where its own has none."""
 SECTIONS: Mapping[str, type[Struct]] = {
-    "workload": Workload,
     "limits": Limits,
     "database": DatabaseSettings,
     "validity": ValidityBounds,
@@ -36,6 +46,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "detect": Detection,
 }
 TABLES: Mapping[str, type[Struct]] = {"backends": Backend, "profiles": Profile}
+KNOWN = ("workload", *SECTIONS, *TABLES)
 
 _S = TypeVar("_S", bound=Struct)
 _Named = TypeVar("_Named", Backend, Profile)
@@ -43,22 +54,20 @@ _Named = TypeVar("_Named", Backend, Profile)
 
 def load(path: Path = CONFIG_PATH) -> Config:
     """Read and check a bench.toml; raise `PipelineError` naming the key that is wrong."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}", "run from a clone of the project") from error
-    return parse(text, path.name)
+    ours = ROOT / "bench.toml"
+    return parse(_read(path), path.name, "" if path == ours else _read(ours))
 
 
-def parse(text: str, name: str = "bench.toml") -> Config:
-    """As `load`, from text; ``name`` is the file's name in messages."""
+def parse(text: str, name: str = "bench.toml", inherited: str = "") -> Config:
+    """As `load`, from text; ``name`` is the file's name in messages, ``inherited`` a text with what is `INHERITED`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
     for key in document:
-        if key not in SECTIONS and key not in TABLES:
-            raise PipelineError(f"{name}: unknown section [{key}]", suggest(key, [*SECTIONS, *TABLES]))
+        if key not in KNOWN:
+            raise PipelineError(f"{name}: unknown section [{key}]", suggest(key, list(KNOWN)))
+    document = {key: value for key, value in tomllib.loads(inherited).items() if key in INHERITED} | document
     sections: dict[str, Any] = {
         key: convert(document.get(key, {}), kind, f"{name}: [{key}]") for key, kind in SECTIONS.items()
     }
@@ -68,10 +77,10 @@ def parse(text: str, name: str = "bench.toml") -> Config:
         if not isinstance(entries, dict) or not entries:
             raise PipelineError(f"{name}: no [{key}.NAME] section", f"add at least one [{key}.NAME]")
         tables[key] = tuple(
-            convert({"name": entry, **fields} if isinstance(fields, dict) else fields, kind, f"{name}: [{key}.{entry}]")
-            for entry, fields in entries.items()
+            convert(_named(key, entry, fields), kind, f"{name}: [{key}.{entry}]") for entry, fields in entries.items()
         )
-    config = Config(**sections, **tables)
+    work = convert(document["workload"], Workload, f"{name}: [workload]") if "workload" in document else None
+    config = Config(workload=work, **sections, **tables)
     _check(config, name)
     return config
 
@@ -103,6 +112,23 @@ def suggest(key: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
+def _named(table: str, entry: str, fields: object) -> object:
+    """An entry's table with what its name alone says."""
+    if not isinstance(fields, dict):
+        return fields
+    return {"name": entry} | ({"folder": f"apps/{entry}"} if table == "backends" else {}) | fields
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise PipelineError(
+            f"{path}: cannot be read: {error.strerror}",
+            "run from a clone of the project; BENCH_PROJECT names the folder of another one",
+        ) from error
+
+
 def _check(config: Config, name: str) -> None:
     """What the types cannot say."""
 
@@ -110,12 +136,12 @@ def _check(config: Config, name: str) -> None:
         if not condition:
             raise PipelineError(f"{name}: {where}: {message}", "mend that key")
 
-    work = config.workload
-    for field in work.__struct_fields__:
-        need(getattr(work, field) >= 0, f"[workload] {field}", "must not be negative")
-    need(work.rows_inserted >= 1, "[workload] rows_inserted", "must be at least 1")
-    need(work.rows_updated <= work.rows_inserted, "[workload] rows_updated", "more than rows_inserted")
-    need(work.rows_deleted <= work.rows_inserted, "[workload] rows_deleted", "more than rows_inserted")
+    if (work := config.workload) is not None:
+        for field in work.__struct_fields__:
+            need(getattr(work, field) >= 0, f"[workload] {field}", "must not be negative")
+        need(work.rows_inserted >= 1, "[workload] rows_inserted", "must be at least 1")
+        need(work.rows_updated <= work.rows_inserted, "[workload] rows_updated", "more than rows_inserted")
+        need(work.rows_deleted <= work.rows_inserted, "[workload] rows_deleted", "more than rows_inserted")
     need(config.limits.cpus > 0, "[limits] cpus", "must be above 0")
     need(config.limits.memory_mb >= 64, "[limits] memory_mb", "must be at least 64")
     compare = config.compare

@@ -1,4 +1,7 @@
-"""The contract of apps/README.md as code: what a request has to do, and in words where a backend does otherwise."""
+"""The contract of apps/README.md as code: what a request has to do, and in words where a backend does otherwise.
+
+Backends whose work is their own (no workload, docs/elsewhere.md) have to do the same as each other, without errors.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def expected_transaction(workload: Workload) -> list[Expected]:
     ]
 
 
-def check_parity(stack: Stack, workload: Workload, arm: Arm = "candidate") -> Parity:
+def check_parity(stack: Stack, workload: Workload | None, arm: Arm = "candidate") -> Parity:
     """Trace each of an arm's backends, the others frozen, and compare them with the contract and each other."""
     traces = []
     with stack.database.connect() as admin:
@@ -61,8 +64,8 @@ def check_parity(stack: Stack, workload: Workload, arm: Arm = "candidate") -> Pa
             target = instance.target
             if target.arm != arm:
                 continue
-            account = instance.account
-            subject = Subject(target.backend, instance.url, instance.data_dir, database=account, user=account)
+            account, bound = instance.account, workload is not None
+            subject = Subject(target.backend, instance.url, instance.data_dir, account, account, bound)
             instance.thaw()
             try:
                 traces.append(trace_backend(subject, admin))
@@ -76,8 +79,11 @@ def check_parity(stack: Stack, workload: Workload, arm: Arm = "candidate") -> Pa
     return Parity(traces=tuple(traces), differences=compare(traces, workload))
 
 
-def compare(traces: Sequence[Trace], workload: Workload) -> tuple[str, ...]:
+def compare(traces: Sequence[Trace], workload: Workload | None) -> tuple[str, ...]:
     """Every difference, each as a sentence that begins with its backend's name; none for equal work."""
+    if workload is None:
+        found = [f"{trace.backend}: {text}" for trace in traces for text in (*_errors(trace), *_reset(trace))]
+        return (*found, *_unlike_others("work", {trace.backend: {"of a request": _work(trace)} for trace in traces}))
     checks = (_statements, _transactions, _rows, _connections, _files, _answer, _lists)
     found = [f"{trace.backend}: {text}" for trace in traces for check in checks for text in check(trace, workload)]
     for what, things in (
@@ -110,8 +116,16 @@ def _statements(trace: Trace, workload: Workload) -> Iterator[str]:
             sight = f"`{statement.sql}`" if statement else "no more"
             yield f"first difference at data statement {number}: expected {wish}, saw {sight}"
             break
+    yield from _errors(trace)
+
+
+def _errors(trace: Trace) -> Iterator[str]:
     for sql, error in sorted({(statement.sql, statement.error) for statement in trace.statements if statement.error}):
         yield f"`{sql}` failed with error {error} of the database server"
+
+
+def _work(trace: Trace) -> str:
+    return "\n".join(statement.sql for statement in trace.data)
 
 
 class _Transactions(NamedTuple):
@@ -238,6 +252,10 @@ def _lists(trace: Trace, workload: Workload) -> Iterator[str]:
     for path, rows in trace.lists.items():
         if len(rows) != LIST_ROWS:
             yield f"{path} returns {_count(len(rows), 'row')}, the contract asks for {LIST_ROWS}"
+    yield from _reset(trace)
+
+
+def _reset(trace: Trace) -> Iterator[str]:
     if trace.not_restored:
         yield f"the reset endpoint does not restore {', '.join(trace.not_restored)}"
 

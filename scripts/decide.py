@@ -70,7 +70,7 @@ def read_verdict(folder: Path | None) -> Verdict | None:
 def _nothing_reached(base: str) -> Verdict | None:
     """The verdict of a change that reaches no backend, which no session has to be held for."""
     settings = config.load()
-    if checkout.reached(checkout.changed_paths(base), [backend.name for backend in settings.backends]):
+    if checkout.reached(checkout.changed_paths(base), checkout.sources_of(settings.backends)):
         return None
     return judge(None, checkout.find(base), checkout.current(), settings.compare, {}, "nox -s compare", ())
 
@@ -113,6 +113,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--base", help="the branch or commit that the change is meant for (default: main)")
     parser.add_argument("--first", type=Path, metavar="FOLDER", help="with verdict.json of the first session")
     parser.add_argument("--second", type=Path, metavar="FOLDER", help="with that of the session that confirms")
-    parser.add_argument("--history", type=Path, default=config.ROOT / "history", help="folder with events.toml")
+    parser.add_argument("--history", type=Path, default=config.PROJECT / "history", help="folder with events.toml")
     parser.add_argument("--output", type=Path, default=Path("results/decision"), help="folder for decision.json")
     return parser

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scripts import checkout
-from scripts.config import ROOT
+from scripts.config import PROJECT
 from scripts.model import DependencyChange, Run
 
 Packages = Mapping[str, str]
@@ -33,7 +33,7 @@ def parse_lock(text: str) -> dict[str, str]:
     return {name: " | ".join(dict.fromkeys(several)) for name, several in versions.items()}
 
 
-def locked(commit: str, backend: str, repository: Path = ROOT) -> dict[str, str] | None:
+def locked(commit: str, backend: str, repository: Path = PROJECT) -> dict[str, str] | None:
     """What a backend's lock says at a commit; None where that commit, or the backend in it, is not there."""
     text = checkout.read_file(commit, f"apps/{backend}/requirements.txt", repository)
     return None if text is None else parse_lock(text)
@@ -49,7 +49,7 @@ def compare(backend: str, before: Packages, after: Packages) -> tuple[Dependency
 
 
 def between_commits(
-    before: str, after: str, backends: Iterable[str], repository: Path = ROOT
+    before: str, after: str, backends: Iterable[str], repository: Path = PROJECT
 ) -> tuple[DependencyChange, ...]:
     """What changed in the locks from one commit to another.
 
@@ -63,7 +63,7 @@ def between_commits(
     return tuple(changes)
 
 
-def between_runs(before: Run, after: Run, repository: Path = ROOT) -> tuple[DependencyChange, ...]:
+def between_runs(before: Run, after: Run, repository: Path = PROJECT) -> tuple[DependencyChange, ...]:
     """What changed from one recorded run to another, for each backend that both have.
 
     The locks say it of every package; where a run noted what was installed (`Run.packages`), that counts. Where the

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 def _over_history(args: argparse.Namespace) -> None:
     settings = config.load()
     labels = {backend.name: backend.label for backend in settings.backends}
-    found = over_history(args.history or [config.ROOT / "history"], settings, args.line, _warn, args.as_of)
+    found = over_history(args.history or [config.PROJECT / "history"], settings, args.line, _warn, args.as_of)
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

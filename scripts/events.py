@@ -16,7 +16,7 @@ EVENTS = "events.toml"
 SHA = re.compile(r"[0-9a-f]{40}")
 
 
-def read_anchor(history: Path, repository: Path = config.ROOT) -> Anchor:
+def read_anchor(history: Path, repository: Path = config.PROJECT) -> Anchor:
     """The anchor beneath a root of the history.
 
     Raises PipelineError naming file and key when the file is missing or wrong, or pins a commit that the repository
@@ -27,7 +27,7 @@ def read_anchor(history: Path, repository: Path = config.ROOT) -> Anchor:
     return parse_anchor(text, str(path), repository)
 
 
-def parse_anchor(text: str, name: str, repository: Path = config.ROOT) -> Anchor:
+def parse_anchor(text: str, name: str, repository: Path = config.PROJECT) -> Anchor:
     """As `read_anchor`, from text; ``name`` is the file's name in messages."""
     document = _parse(text, name, {"anchor"})
     where = f"{name}: [anchor]"
@@ -37,7 +37,7 @@ def parse_anchor(text: str, name: str, repository: Path = config.ROOT) -> Anchor
     return anchor
 
 
-def read_events(history: Path, backends: Collection[str], repository: Path = config.ROOT) -> tuple[Event, ...]:
+def read_events(history: Path, backends: Collection[str], repository: Path = config.PROJECT) -> tuple[Event, ...]:
     """The events beneath a root of the history, in the file's order; none where there is no file.
 
     ``backends`` are the names that there are. Raises PipelineError naming file, entry and key.
@@ -46,7 +46,9 @@ def read_events(history: Path, backends: Collection[str], repository: Path = con
     return parse_events(path.read_text(), str(path), backends, repository) if path.exists() else ()
 
 
-def parse_events(text: str, name: str, backends: Collection[str], repository: Path = config.ROOT) -> tuple[Event, ...]:
+def parse_events(
+    text: str, name: str, backends: Collection[str], repository: Path = config.PROJECT
+) -> tuple[Event, ...]:
     """As `read_events`, from text; ``name`` is the file's name in messages."""
     entries = _parse(text, name, {"events"}).get("events", [])
     _need(isinstance(entries, list), f"{name}: events", "is not a list of tables", "begin each with [[events]]")

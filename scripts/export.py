@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import history, store
-from scripts.config import ROOT
+from scripts.config import PROJECT
 from scripts.exchange import FORMATS, collection, describe_formats
 from scripts.model import Collection, PipelineError
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--imported", metavar="NAME", help="export what was imported under this name instead")
     args = parser.parse_args(arguments)
-    chosen = _collection(args.history or [ROOT / "history"], args.imported)
+    chosen = _collection(args.history or [PROJECT / "history"], args.imported)
     for name, data in FORMATS[args.format].encode(chosen).items():
         path = args.output / name
         try:

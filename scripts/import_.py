@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from scripts.config import ROOT
+from scripts.config import PROJECT
 from scripts.exchange import FORMATS, collection, describe_formats
 from scripts.exchange.files import Origin
 from scripts.model import Direction, PipelineError
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help="one of those below")
     parser.add_argument("source", type=Path, help="file or folder")
     parser.add_argument("--name", help="what to keep it as (default: the source's name)")
-    parser.add_argument("--history", type=Path, default=ROOT / "history", help="folder of the history")
+    parser.add_argument("--history", type=Path, default=PROJECT / "history", help="folder of the history")
     parser.add_argument("--replace", action="store_true", help="replace what was imported under that name")
     group = parser.add_argument_group("what some formats do not say")
     group.add_argument("--commit", default="", help="which commit was measured")

@@ -82,14 +82,20 @@ def command(generator: Generator, scenario: str, output: Path) -> list[str]:
     ]
 
 
-def environment(urls: Mapping[Arm, str], users: int, duration_s: float, workload: Workload) -> dict[str, str]:
-    """What the scripts under k6/ read from the environment. Every arm is loaded by ``users``, in the given order."""
+def environment(
+    urls: Mapping[Arm, str], users: int, duration_s: float, workload: Workload | None, method: str = "POST"
+) -> dict[str, str]:
+    """What the scripts under k6/ read from the environment. Every arm is loaded by ``users``, in the given order.
+
+    Without a ``workload`` an answer is right when its status is.
+    """
     return {
         "ARMS": json.dumps(list(urls.items())),
         "USERS": str(users),
         "DURATION_S": f"{duration_s:.3f}",
         "DRAIN_S": str(DRAIN_S),
-        "ANSWER": json.dumps(workload.answer),
+        "METHOD": method,
+        "ANSWER": json.dumps(workload and workload.answer),
         "K6_NO_USAGE_REPORT": "true",
         "GOMAXPROCS": "1",
     }

@@ -103,15 +103,23 @@ class ValidityBounds(Struct):
 
 
 class Backend(Struct):
-    """A service under test. ``name`` is its key in bench.toml and its folder under apps/."""
+    """A service under test. ``name`` is its key in bench.toml, and its service in docker-compose.yml.
+
+    ``folder``: where it is built from, as seen from bench.toml (there by default ``apps/<name>``); ``schema``: the SQL
+    that fills its database, as seen from that folder (empty: the service does it when it starts). ``endpoint`` is the
+    one that is loaded, ``lists`` are those that give every row of a table. ``packages``: of Python, to be recorded.
+    """
 
     name: str
     label: str
+    folder: str
     port: int
-    io_intensive: str
+    endpoint: str
     health: str
-    lists: tuple[str, ...]
     reset: str
+    method: Literal["GET", "POST"] = "POST"
+    lists: tuple[str, ...] = ()
+    schema: str = "../schema.sql"
     packages: tuple[str, ...] = ()
 
 
@@ -171,9 +179,9 @@ class Detection(Struct):
 
 
 class Config(Struct):
-    """All of bench.toml."""
+    """All of bench.toml. ``workload``: None where the backends do work of their own (docs/elsewhere.md)."""
 
-    workload: Workload
+    workload: Workload | None
     limits: Limits
     database: DatabaseSettings
     validity: ValidityBounds
@@ -409,7 +417,7 @@ class Run(Struct):
     seed: int
     commit: Commit
     environment: Environment
-    workload: Workload
+    workload: Workload | None
     limits: Limits
     limited: bool
     labels: dict[str, str]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from scripts.config import ROOT
+from scripts.config import PROJECT
 from scripts.history import replace
 from scripts.model import PipelineError
 from scripts.stats import Prior
 
-FOLDER = ROOT / "history" / "noise"
+FOLDER = PROJECT / "history" / "noise"
 
 
 def read_priors(stack: str, folder: Path = FOLDER) -> dict[str, Prior]:

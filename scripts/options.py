@@ -26,11 +26,11 @@ def add_stack(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--backends", metavar="NAMES", help="only these, separated by commas (default: all)")
     group.add_argument(
-        "--apps",
+        "--tree",
         type=Path,
-        default=config.ROOT / "apps",
+        default=config.PROJECT,
         metavar="FOLDER",
-        help="take the backends from here, e.g. from another checkout (default: apps)",
+        help="take the backends' folders from here, e.g. from another checkout (default: the project itself)",
     )
     group.add_argument("--database", choices=("mysql", "mariadb"), help="database engine (default: bench.toml)")
     group.add_argument(

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     with (
         tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
-        open_stack(args, settings, candidates(settings, args.apps), Path(logs), console.print) as stack,
+        open_stack(args, settings, candidates(settings, args.tree), Path(logs), console.print) as stack,
     ):
         parity = check_parity(stack, settings.workload)
     if args.output:

@@ -160,7 +160,7 @@ def _environment_table(run: Run) -> Table:
     facts = msgspec.structs.asdict(run.environment) | {
         "limits": f"{run.limits.cpus:g} CPU, {run.limits.memory_mb} MiB for each backend"
         + ("" if run.limited else " (NOT IN FORCE)"),
-        "workload": ", ".join(f"{key} {value}" for key, value in run.workload.answer.items()),
+        "workload": ", ".join(f"{key} {value}" for key, value in run.workload.answer.items()) if run.workload else "",
         "profile": f"{run.profile.name}: {run.profile.rounds} x {run.profile.duration_s:g} s at each level",
         "seed": str(run.seed),
         "under load": f"{run.load_s:.0f} of {run.wall_s:.0f} s",

@@ -30,7 +30,7 @@ class Frame(Struct):
     Counts have neither. Where the workload differs, so do all numbers.
     """
 
-    workload: Workload
+    workload: Workload | None
     environment: str = ""
     baseline: str = ""
     layout: Layout | None = None

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from scripts import checkout, config, noise
 from scripts.contract import check_parity, summarise
-from scripts.model import Arm, Commit, Config, PipelineError, Profile, Run, Struct
+from scripts.model import Arm, Backend, Commit, Config, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
 from scripts.progress import PairedProgress
 from scripts.recorder import INTERRUPTED, Recorder
@@ -26,22 +26,18 @@ TRUNKS = ("origin/main", "main")
 
 
 class Sides(Struct):
-    """The two versions, where their backends are, and the paths in which they differ."""
+    """The two versions, the project's folder in each, and the paths in which they differ."""
 
     baseline: Commit
     candidate: Commit
-    baseline_apps: Path
-    candidate_apps: Path
+    baseline_root: Path
+    candidate_root: Path
     changed: list[str]
 
     def targets(self, settings: Config) -> list[Target]:
         """Both arms of every backend."""
-        folders: dict[Arm, Path] = {"candidate": self.candidate_apps, "baseline": self.baseline_apps}
-        return [
-            Target(backend=backend, app=apps / backend.name, arm=arm)
-            for backend in settings.backends
-            for arm, apps in folders.items()
-        ]
+        roots: dict[Arm, Path] = {"candidate": self.candidate_root, "baseline": self.baseline_root}
+        return [Target.of(backend, root, arm) for backend in settings.backends for arm, root in roots.items()]
 
 
 class Job(NamedTuple):
@@ -55,15 +51,15 @@ class Job(NamedTuple):
     console: Console
 
 
-def find_sides(base: str | None, head: str | None) -> Sides:
+def find_sides(backends: Sequence[Backend], base: str | None, head: str | None) -> Sides:
     """The two versions that are compared; without ``head`` the working tree, without ``base`` where it left main."""
     candidate = checkout.find(head) if head else checkout.current()
     baseline = checkout.find(base or find_base(None, candidate.sha))
     return Sides(
         baseline=baseline,
         candidate=candidate,
-        baseline_apps=checkout.export_apps(baseline.sha, CACHE),
-        candidate_apps=checkout.export_apps(candidate.sha, CACHE) if head else config.ROOT / checkout.APPS,
+        baseline_root=checkout.export(baseline.sha, backends, CACHE),
+        candidate_root=checkout.export(candidate.sha, backends, CACHE) if head else config.PROJECT,
         changed=checkout.changed_paths(baseline.sha, candidate.sha if head else None),
     )
 
@@ -74,13 +70,13 @@ def find_base(trunk: str | None, head: str) -> str:
     return checkout.merge_base(trunk, head)
 
 
-def between(baseline: Commit, candidate: Commit) -> Sides:
+def between(backends: Sequence[Backend], baseline: Commit, candidate: Commit) -> Sides:
     """Two commits. Raises PipelineError where one of them has no backends at all."""
     return Sides(
         baseline=baseline,
         candidate=candidate,
-        baseline_apps=checkout.export_apps(baseline.sha, CACHE),
-        candidate_apps=checkout.export_apps(candidate.sha, CACHE),
+        baseline_root=checkout.export(baseline.sha, backends, CACHE),
+        candidate_root=checkout.export(candidate.sha, backends, CACHE),
         changed=checkout.changed_paths(baseline.sha, candidate.sha),
     )
 

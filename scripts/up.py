@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     with (
         tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
-        open_stack(args, settings, candidates(settings, args.apps), Path(logs), console.print) as stack,
+        open_stack(args, settings, candidates(settings, args.tree), Path(logs), console.print) as stack,
     ):
         for instance in stack.instances:
             instance.thaw()
@@ -49,7 +49,7 @@ def _addresses(stack: Stack) -> str:
         backend, url = instance.target.backend, instance.url
         lines += [
             f"{backend.label}",
-            f"  POST {url}{backend.io_intensive}",
+            f"  {backend.method:4} {url}{backend.endpoint}",
             f"  POST {url}{backend.reset}",
             *(f"  GET  {url}{path}" for path in (backend.health, *backend.lists)),
         ]

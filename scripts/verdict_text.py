@@ -138,7 +138,7 @@ def _conditions(verdict: Verdict) -> list[str]:
         lines += [
             markdown(
                 f"{env.cpu_model} with {env.cpu_count} CPUs, {env.os}, {env.database} {env.database_version} "
-                f"({env.durability}), k6 {env.k6}, Python {env.python}, {env.stack} stack"
+                f"({env.durability}), k6 {env.k6}, {f'Python {env.python}, ' if env.python else ''}{env.stack} stack"
             ),
             f"layout {verdict.layout}, at most {profile.rounds} rounds of {profile.pairs} pairs of "
             f"{profile.duration_s:g} s, {verdict.wall_s / 60:.1f} minutes in all",

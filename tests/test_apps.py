@@ -61,7 +61,7 @@ def test_endpoints_are_in_the_order_of_the_other_backends(backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_addresses_are_those_of_bench_toml(backend):
     settings = BACKENDS[backend]
-    wanted = [settings["io_intensive"], settings["health"], *settings["lists"], settings["reset"]]
+    wanted = [settings["endpoint"], settings["health"], *settings["lists"], settings["reset"]]
     found = re.findall(r'"(/?[\w/-]*/?)"', (APPS / backend / "benchmark/urls.py").read_text().split("import views")[1])
     assert ["/" + address.lstrip("/") for address in found] == wanted
 

@@ -202,7 +202,7 @@ def test_a_backend_that_does_not_start(bench: Callable[..., Bench], tmp_path: Pa
     apps = tmp_path / "apps"
     shutil.copytree(ROOT / "apps", apps)
     (apps / "fastapi" / "gunicorn.conf.py").write_text("raise RuntimeError('broken on purpose')\n")
-    running = bench(*TINY, "--apps", str(apps), "--output", str(tmp_path / "results"))
+    running = bench(*TINY, "--tree", str(tmp_path), "--output", str(tmp_path / "results"))
     assert running.end() == 1
     assert "backend fastapi stopped while starting" in running.text
     assert "broken on purpose" in running.text

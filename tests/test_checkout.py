@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import checkout
+from scripts import checkout, config
 from scripts.model import PipelineError
 
 BACKENDS = ("fastapi", "django_wsgi")
+CONFIGURED = tuple(backend for backend in config.load().backends if backend.name in BACKENDS)
+SOURCES = {name: (f"apps/{name}", "apps/schema.sql") for name in BACKENDS}
 
 
 @pytest.fixture
@@ -107,21 +109,26 @@ def test_a_line_of_commits_with_what_each_reaches(repository: Path) -> None:
     ],
 )
 def test_what_a_change_can_reach(paths: list[str], expected: list[str]) -> None:
-    assert checkout.reached(paths, BACKENDS) == expected
+    assert checkout.reached(paths, SOURCES) == expected
 
 
-def test_the_apps_of_a_commit_are_exported_once(repository: Path, tmp_path: Path) -> None:
+def test_the_sources_are_those_of_bench_toml() -> None:
+    assert checkout.sources_of(CONFIGURED) == SOURCES
+
+
+def test_the_backends_of_a_commit_are_exported_once(repository: Path, tmp_path: Path) -> None:
     first = git(repository, "rev-parse", "HEAD")
     commit(repository, "apps/fastapi/work.py", "two", "second")
-    apps = checkout.export_apps(first, tmp_path / "cache", repository)
-    assert (apps / "fastapi/work.py").read_text() == "one"
-    assert checkout.export_apps(first, tmp_path / "cache", repository) == apps
-    assert [p.name for p in (tmp_path / "cache/revisions").iterdir()] == [first]
+    root = checkout.export(first, CONFIGURED, tmp_path / "cache", repository)
+    assert (root / "apps/fastapi/work.py").read_text() == "one"
+    assert not (root / "apps/django_wsgi").exists()
+    assert checkout.export(first, CONFIGURED, tmp_path / "cache", repository) == root
+    assert [p.name.partition("-")[0] for p in (tmp_path / "cache/revisions").iterdir()] == [first]
 
 
-def test_a_commit_without_apps_is_named(repository: Path, tmp_path: Path) -> None:
+def test_a_commit_without_backends_is_named(repository: Path, tmp_path: Path) -> None:
     git(repository, "rm", "-r", "--quiet", "apps")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "gone")
     sha = git(repository, "rev-parse", "HEAD")
-    with pytest.raises(PipelineError, match=f"commit {sha[:7]} has no folder apps/"):
-        checkout.export_apps(sha, tmp_path, repository)
+    with pytest.raises(PipelineError, match=f"commit {sha[:7]} has nothing of .*: apps/django_wsgi, apps/fastapi, "):
+        checkout.export(sha, CONFIGURED, tmp_path, repository)

@@ -70,7 +70,7 @@ def test_a_baseline_without_the_backend_is_a_verdict(bench: Callable[..., Bench]
     ("arguments", "words"),
     [
         (("nowhere",), ("'nowhere' names no commit", "git log")),
-        ((FIRST,), ("has no folder apps/", "later commit")),
+        ((FIRST,), ("has nothing of what backends are built from: apps/django_asgi", "later commit")),
         (("HEAD", "--backends", "flask"), ("unknown backend 'flask'",)),
         (("HEAD", "--profile", "rp"), ("unknown profile 'rp'", "bench.toml has: smoke")),
     ],

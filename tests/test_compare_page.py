@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from scripts import prose, store
 from scripts.contrast import contrast
-from scripts.model import METRICS, Run
+from scripts.model import METRICS, Run, Workload
 from scripts.stats import log_ratio_interval
 from tests import hostile
 from tests.browser import NARROW, build, visit
@@ -38,7 +38,7 @@ FEW_AGAIN = named(make_run(2, levels=LEVELS, invalid=[("fastapi", 10, 0)]), 2)
 MANY = named(make_run(3, levels=LEVELS, rounds=8), 3)
 MANY_AGAIN = named(make_run(4, levels=(*LEVELS, 90), rounds=7, repeated=[("fastapi", 50, 1)]), 4)
 ELSEWHERE = named(make_run(5, levels=LEVELS), 5, environment=msgspec.structs.replace(FEW.environment, python="3.13.5"))
-OTHER_WORK = named(make_run(6, levels=LEVELS), 6, workload=msgspec.structs.replace(FEW.workload, transactions=9))
+OTHER_WORK = named(make_run(6, levels=LEVELS), 6, workload=Workload(transactions=9))
 PAIRED = named(make_paired_run(7, slower=0.05), 7, baseline=FEW.commit, layout="duet")
 OTHER_LEVELS = named(make_run(8, levels=(20,)), 8)
 RUNS = (FEW, FEW_AGAIN, MANY, MANY_AGAIN, ELSEWHERE, OTHER_WORK, PAIRED, OTHER_LEVELS)

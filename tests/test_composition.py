@@ -42,7 +42,6 @@ def place(targets: tuple[Target, ...], folder: Path = Path("/dev/shm/bench-7-x")
         ports={target.name: 20000 + number for number, target in enumerate(targets)},
         database_port=30000,
         folder=folder,
-        dockerfile=ROOT / "apps/Dockerfile",
         accounts={target.name: {"DATABASE_PASSWORD": f"secret of {target.name}"} for target in targets},
     )
 
@@ -85,7 +84,7 @@ def test_base_images_can_be_replaced():
 
 
 def test_two_arms_of_a_backend_differ_in_what_they_must():
-    first = candidates(SETTINGS, ROOT / "apps")[0]
+    first = candidates(SETTINGS, ROOT)[0]
     other = Target(backend=first.backend, app=Path("/elsewhere/fastapi"), arm="baseline", limits=Limits(cpus=0.5))
     model = composition.compose(FILE, SETTINGS, (first, other), CPUS, place((first, other)))
     services = model["services"]
@@ -96,7 +95,7 @@ def test_two_arms_of_a_backend_differ_in_what_they_must():
     assert (one["cpus"], two["cpus"]) == (1.0, 0.5)
     assert one["ports"][0] | {"published": "", "target": 0} == two["ports"][0] | {"published": "", "target": 0}
     assert (one["ports"][0]["published"], two["ports"][0]["published"]) == ("20000", "20001")
-    assert two["environment"]["BIND"] == "0.0.0.0:20001"
+    assert two["environment"]["BIND"] == one["environment"]["BIND"] == "0.0.0.0:18000"
     assert two["environment"]["DATABASE_PASSWORD"] == "secret of fastapi_baseline"
     assert [v["source"] for v in (one["volumes"][0], two["volumes"][0])] == [
         "/dev/shm/bench-7-x/fastapi",
@@ -107,7 +106,7 @@ def test_two_arms_of_a_backend_differ_in_what_they_must():
 
 
 def test_a_session_pins_and_checks_nothing_inside():
-    targets = candidates(SETTINGS, ROOT / "apps")
+    targets = candidates(SETTINGS, ROOT)
     services = composition.compose(FILE, SETTINGS, targets, CPUS, place(targets))["services"]
     for name, service in services.items():
         assert service["healthcheck"] == {"disable": True}
@@ -122,7 +121,7 @@ def test_a_session_pins_and_checks_nothing_inside():
 def test_data_on_disk_is_a_volume():
     database = msgspec.structs.replace(SETTINGS.database, durability="disk")
     settings = msgspec.structs.replace(SETTINGS, database=database)
-    targets = candidates(settings, ROOT / "apps")
+    targets = candidates(settings, ROOT)
     model = composition.compose(FILE, settings, targets, CPUS, place(targets))
     mysql = model["services"]["mysql"]
     assert model["volumes"] == {"data": {}}

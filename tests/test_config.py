@@ -19,7 +19,9 @@ def test_the_projects_own_file() -> None:
     assert [b.name for b in settings.backends] == ["fastapi", "django_wsgi", "django_asgi", "fast_django_asgi"]
     assert [b.port for b in settings.backends] == [18000, 18001, 18002, 18003]
     assert config.find(settings.profiles, "full", "profile").levels == tuple(range(10, 101, 10))
+    assert settings.workload
     assert settings.workload.statements == 168
+    assert [b.folder for b in settings.backends] == [f"apps/{b.name}" for b in settings.backends]
 
 
 def test_the_contracts_answer() -> None:

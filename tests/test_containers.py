@@ -69,7 +69,7 @@ def test_an_image_that_cannot_be_built_is_named_with_its_log(bench: Start, tmp_p
     shutil.copytree(ROOT / "apps", apps)
     lock = apps / "fastapi" / "requirements.txt"
     lock.write_text(lock.read_text().replace("--hash=sha256:", "--hash=sha256:00"))
-    running = bench(*TINY, "--apps", str(apps), "--output", str(tmp_path / "results"), stack="compose")
+    running = bench(*TINY, "--tree", str(tmp_path), "--output", str(tmp_path / "results"), stack="compose")
     assert running.end() == 1
     assert "the image of fastapi could not be built" in running.text
     assert "sha256" in running.text
@@ -138,7 +138,7 @@ def test_the_file_works_by_itself(tmp_path: Path) -> None:
         subprocess.run([*compose, "up", "--build", "--wait"], cwd=ROOT, check=True, timeout=300)
         for backend in config.load().backends:
             url = f"http://127.0.0.1:{backend.port}"
-            request = urllib.request.Request(url + backend.io_intensive, method="POST")
+            request = urllib.request.Request(url + backend.endpoint, method="POST")
             with urllib.request.urlopen(request, timeout=30) as response:
                 assert json.load(response)["db_operations"] == 8
             with urllib.request.urlopen(url + backend.lists[0], timeout=30) as response:

@@ -70,6 +70,23 @@ def differences(**changes) -> tuple[str, ...]:
     return compare([make_trace(**changes)], WORKLOAD)
 
 
+def test_work_of_their_own_is_compared_with_each_other_only():
+    def own(backend: str, *statements: Statement, **changes) -> Trace:
+        return make_trace(backend, statements=statements, lists={}, files=(), answer={}, answer_types={}, **changes)
+
+    select, update = data("SELECT a FROM t WHERE id = ?"), data("UPDATE t SET a = ?")
+    assert compare([own("one", select, update)], None) == ()
+    assert compare([own("one", select, update), own("two", select, update, connections_per_request=1.0)], None) == ()
+    assert compare([own("one", select, update), own("two", select, select)], None) == (
+        "two: work of a request is unlike that of one: `SELECT a FROM t WHERE id = ?` instead of `UPDATE t SET a = ?`",
+    )
+    failed = msgspec.structs.replace(update, error=1213)
+    assert compare([own("one", failed, not_restored=("t",))], None) == (
+        "one: `UPDATE t SET a = ?` failed with error 1213 of the database server",
+        "one: the reset endpoint does not restore t",
+    )
+
+
 def test_one_transaction_is_the_contracts():
     assert [tuple(expected) for expected in expected_transaction(WORKLOAD)] == [
         *[(INSERT, 1)] * 10,

@@ -20,10 +20,10 @@ from scripts.results import make_run_id
 from scripts.verdict import encode_verdict, judge
 from scripts.verdict_text import MARKER
 from tests.factories import git, make_paired_run
-from tests.hosted.executor import Job, Refused, World, _settings
+from tests.hosted.executor import Job, Refused, RunDone, World, _settings
 from tests.hosted.expressions import condition, evaluate, interpolate
 from tests.hosted.service import unzip
-from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
+from tests.hosted.world import Author, completed, open_shop, open_world, run_comment, run_pull_request
 
 BACKEND = "apps/fastapi/benchmark/workload.py"
 COUNTED = history.read_run(ROOT / "history/runs/2026/11/20261124T134200Z-eb1d571-de6544.json").parity
@@ -41,10 +41,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 def stored_session(job: Job, environment: Mapping[str, str], slower: float = 0.0, statements: int = 168) -> int:
     """What `compare` leaves: a stored session's record, of the commits that this job would have measured."""
     backends = tuple(filter(None, environment["BACKENDS"].split(","))) or ("fastapi",)
-    candidate = checkout.current(job.workspace)
-    anchored = checkout.read_file("HEAD", "history/anchor.toml", job.workspace) or ""
+    project = job.workspace / environment.get("BENCH_PROJECT", "")
+    candidate = checkout.current(project)
+    anchored = checkout.read_file("HEAD", "history/anchor.toml", project) or ""
     base = environment["BASE"] or anchored.split('commit = "')[1][:40]
-    baseline = checkout.find(base, job.workspace)
+    baseline = checkout.find(base, project)
     run: Run = make_paired_run(int(job.github["run_id"]), backends=backends, slower=slower, noise=0.002)
     parity = tuple(
         msgspec.structs.replace(
@@ -266,6 +267,45 @@ def test_by_hand_inputs_are_checked(world: World) -> None:
     assert {name for name, job in run.jobs.items() if job.result != "skipped"} == {"bisect"}
     run = world.run("track.yml", "workflow_dispatch", {}, main(world), task="calibrate", backends="$(touch x)")
     assert "unknown backend '$(touch x)'" in run.jobs["calibrate"].log
+
+
+@pytest.fixture
+def shop(world: World, tmp_path: Path) -> World:
+    return open_shop(world, tmp_path / "shop")
+
+
+def run_shop(shop: World, path: str, text: str) -> RunDone:
+    """What the caller makes of a pull request that adds a text to a file."""
+    author = Author(shop, "fork")
+    author.change({path: author.read(path) + text}, "Change it")
+    return run_pull_request(shop, author.open_pull(7, "change"), file="benchmark.yml")
+
+
+def test_another_repository_has_its_own_backends_compared(shop: World) -> None:
+    seen: list[Mapping[str, str]] = []
+
+    def compared(job: Job, environment: Mapping[str, str]) -> int:
+        seen.append(environment)
+        stored_session(job, {**environment, "BACKENDS": "fastapi"}, slower=0.08)
+        return 3 if environment["FAIL"] else 0
+
+    shop.stand_ins = {"compare": compared}
+    run = run_shop(shop, "benchmark/service/shop.rb", "# slower\n")
+    first, second = run.jobs["first/session"], run.jobs["second/session"]
+    assert (first.result, second.result) == ("success", "failure"), run.log
+    assert [s["BACKENDS"] for s in seen] == ["shop", "fastapi"], "what it reaches, then what has become worse"
+    assert {s["BASE"] for s in seen} == {main(shop)}
+    assert {s["BENCH_PROJECT"] for s in seen} == {"project/benchmark"}
+    assert "**Regression in FastAPI" in first.summary
+    names = sorted(artifact["name"] for artifact in shop.service.artifacts)
+    assert names == ["first-1", "first-logs-1", "second-1", "second-logs-1"]
+
+
+def test_what_reaches_nothing_elsewhere_is_not_measured(shop: World) -> None:
+    run = run_shop(shop, "benchmark/README.md", "More.\n")
+    assert run.conclusion == "success", run.log
+    (session,) = [job for job in run.jobs.values() if job.result != "skipped"]
+    assert {step.outcome for step in session.steps if step.name.startswith(("Compare", "Say"))} == {"skipped"}
 
 
 def test_a_caller_may_not_be_exceeded(world: World) -> None:

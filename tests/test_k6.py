@@ -40,6 +40,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_GET = do_POST  # noqa: N815 (http.server's name)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -55,12 +57,19 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def load(url: str, output: Path, users: int = 4, duration_s: float = 2.0) -> k6.Result:
+def load(
+    url: str,
+    output: Path,
+    users: int = 4,
+    duration_s: float = 2.0,
+    workload: Workload | None = WORK,
+    method: str = "POST",
+) -> k6.Result:
     generator = k6.find(os.environ.get("K6"))
     command = k6.command(generator, "stepped", output)
     subprocess.run(
         command,
-        env=os.environ | k6.environment({"candidate": url}, users, duration_s, WORK),
+        env=os.environ | k6.environment({"candidate": url}, users, duration_s, workload, method),
         check=True,
         capture_output=True,
     )
@@ -76,6 +85,17 @@ def test_a_real_block(server: str, tmp_path: Path) -> None:
     assert load_.concurrency == pytest.approx(4, rel=0.05)
     assert load_.throughput_rps * load_.latency.mean_ms / 1000 == pytest.approx(load_.concurrency)
     assert load_.load_s == pytest.approx(2.0, abs=0.3)
+
+
+def test_without_a_contract_the_status_alone_is_looked_at(server: str, tmp_path: Path) -> None:
+    output = tmp_path / "raw.ndjson.gz"
+    got = load(server + "/wrong", output, duration_s=1.0, workload=None, method="GET")
+    assert (got.load.failed, got.wrong_answers) == (0, 0)
+    assert got.load.requests > 0
+    assert load(server + "/broken", output, duration_s=1.0, workload=None).load.failed > 0
+    assert load(server + "/right", output, duration_s=1.0, workload=None, method="PUT").load.failed > 0, (
+        "it is asked for"
+    )
 
 
 def test_wrong_answers_are_counted(server: str, tmp_path: Path) -> None:

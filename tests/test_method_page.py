@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from scripts.calibration import CalibrationSession
+from scripts.model import Workload
 from scripts.pages import method
 from scripts.plant import Planted
 from tests.catalogs import CONFIG, SHELL, make_catalog
@@ -45,6 +46,6 @@ def test_the_rates_are_those_of_the_sessions() -> None:
 
 def test_bounds_are_those_in_force() -> None:
     text = " ".join(check(method.render(make_catalog([]), SHELL, {})).text.split())
-    assert f"{CONFIG.workload.statements} data statements" in text
+    assert f"{Workload().statements} data statements" in text
     assert f"k6 {CONFIG.validity.generator_cpus} CPUs" in text
     assert f"probability of {100 * CONFIG.compare.false_alarms:g}% at most" in text

@@ -36,7 +36,9 @@ def prove(tmp_path: Path):
             source = (apps / name / path).read_text()
             assert change[0] in source, "the backend no longer says so: change this test with it"
             (apps / name / path).write_text(source.replace(*change))
-        with NativeStack(settings, candidates(settings, apps), tmp_path, lambda _: None, allow_unlimited=True) as stack:
+        with NativeStack(
+            settings, candidates(settings, apps.parent), tmp_path, lambda _: None, allow_unlimited=True
+        ) as stack:
             return check_parity(stack, settings.workload)
 
     return prove

@@ -85,7 +85,7 @@ def ask(instance: Instance, path: str, method: str = "GET", timeout_s: float = 3
 
 
 def work(instance: Instance, requests: int = 20) -> None:
-    path = instance.target.backend.io_intensive
+    path = instance.target.backend.endpoint
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         for future in [pool.submit(ask, instance, path, "POST") for _ in range(requests)]:
             assert future.result()["db_operations"] == 8

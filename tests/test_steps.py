@@ -51,7 +51,17 @@ def test_an_unknown_step(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown step 'bnech'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "apps/README.md", "docs/github.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "apps/README.md",
+        "docs/github.md",
+        "docs/elsewhere.md",
+        "examples/shop/README.md",
+    ],
+)
 def test_documents_name_what_exists(name: str) -> None:
     text = (ROOT / name).read_text()
     for session in re.findall(r"(?:nox|start_benchmark\.sh) -s (\w+)", text):

@@ -24,7 +24,7 @@ STEPS = [(file, step) for file, document in WORKFLOWS.items() for step in workfl
 RUNS = [(file, step) for file, step in STEPS if "run" in step]
 USES = [(file, step) for file, step in STEPS if "uses" in step]
 JOBS = [(file, name, job) for file, document in WORKFLOWS.items() for name, job in document["jobs"].items()]
-GATE = 'test "$RESULT" = success'
+GATES = ('test "$RESULT" = success', 'test -n "$REPOSITORY" && test -n "$COMMIT"')
 RUNNERS = ("ubuntu-24.04", "${{ inputs.runner }}")
 WRITERS = {("comment.yml", "publish"), ("track.yml", "record"), ("track.yml", "alert"), ("pages.yml", "deploy")}
 
@@ -40,7 +40,7 @@ def test_there_are_those_that_are_documented() -> None:
 
 @pytest.mark.parametrize(("file", "step"), RUNS)
 def test_every_step_that_does_something_is_a_nox_session(file: str, step: Mapping[str, Any]) -> None:
-    if step["run"] == GATE:
+    if step["run"] in GATES:
         return
     found = re.match(r"\./start_benchmark\.sh -s (\w+|\"\$SESSION\")( --|$)", step["run"])
     assert found, f"{file}: {step['run']}"
@@ -175,7 +175,7 @@ def test_artifacts_have_a_name_of_their_own_in_each_session_and_attempt() -> Non
             name = step["with"]["name"]
             assert "${{ github.run_attempt }}" in name
             assert "include-hidden-files" not in step["with"]
-            if file == "measure.yml":
+            if file in ("measure.yml", "compare.yml"):
                 assert name.startswith("${{ inputs.name }}")
     names = [(f, j["with"]["name"]) for f, _, j in JOBS if workflow.called(j) == "measure.yml"]
     assert len(names) == len(set(names)) == 3
@@ -184,6 +184,17 @@ def test_artifacts_have_a_name_of_their_own_in_each_session_and_attempt() -> Non
 def test_logs_are_kept_where_something_fails() -> None:
     (logs,) = [s for f, s in USES if f == "measure.yml" and "logs" in s["with"].get("name", "")]
     assert logs["if"] == "${{ !cancelled() }}"
+
+
+def test_the_workflow_for_others_takes_its_own_commit_and_nothing_that_writes() -> None:
+    (job,) = WORKFLOWS["compare.yml"]["jobs"].values()
+    assert list(workflow.triggers(WORKFLOWS["compare.yml"])) == ["workflow_call"]
+    assert job["permissions"] == {"contents": "read"}
+    gate, own, theirs = job["steps"][:3]
+    assert gate["env"] == {"REPOSITORY": own["with"]["repository"], "COMMIT": own["with"]["ref"]}
+    assert own["with"]["ref"] == "${{ job.workflow_sha }}"
+    assert "repository" not in theirs["with"], "the caller's"
+    assert all("BENCH_PROJECT" in s["env"] for s in job["steps"] if re.search(r"-s (reach|compare)", s.get("run", "")))
 
 
 def test_only_main_is_recorded_and_deployed() -> None:

@@ -72,7 +72,7 @@ class RunCard(Struct):
     environment: Environment
     fingerprint: str
     place: str
-    workload: Workload
+    workload: Workload | None
     packages: dict[str, dict[str, str]]
     statements: dict[str, int]
     unequal: tuple[str, ...]

@@ -33,7 +33,7 @@ def render(catalog: Catalog, shell: Shell) -> str:
 
 def suggestions(catalog: Catalog, most: int = SUGGESTED) -> Iterator[Pair]:
     """Runs with their predecessors of the same environment, work and levels, newest first."""
-    newer: dict[tuple[str, Workload, tuple[int, ...], bool], RunCard] = {}
+    newer: dict[tuple[str, Workload | None, tuple[int, ...], bool], RunCard] = {}
     found = 0
     for card in reversed(catalog.cards):
         key = (card.fingerprint, card.workload, card.levels, card.baseline is not None)

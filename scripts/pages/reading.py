@@ -11,7 +11,7 @@ import msgspec
 
 from scripts import checkout, events, history, noise, store
 from scripts.changes import Changes
-from scripts.config import ROOT
+from scripts.config import PROJECT
 from scripts.escape import plain
 from scripts.model import Config, PipelineError, Revision, Run, Struct
 from scripts.pages.cards import card_of, labels_of, upgrades_of
@@ -147,7 +147,7 @@ def read_catalog(
     *,
     changes: Changes | None = None,
     line: str = "HEAD",
-    repository: Path = ROOT,
+    repository: Path = PROJECT,
     known: Iterable[Entry] = (),
     told: Told = lambda _done, _all: None,
 ) -> tuple[Catalog, Recorded]:

@@ -6,6 +6,7 @@ Everything above this package sees a `Stack` with `Instance`\\ s and does not kn
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +29,11 @@ class Target(Struct):
     app: Path
     arm: Arm = "candidate"
     limits: Limits | None = None
+
+    @classmethod
+    def of(cls, backend: Backend, root: Path, arm: Arm = "candidate") -> Target:
+        """A backend of the project as it is in the folder ``root``."""
+        return cls(backend=backend, app=Path(os.path.normpath(root.resolve() / backend.folder)), arm=arm)
 
     @property
     def name(self) -> str:
@@ -52,9 +58,9 @@ def naming(target: Target) -> Iterator[None]:
         raise TargetError(target, error.message, error.hint) from error
 
 
-def candidates(config: Config, apps: Path) -> tuple[Target, ...]:
-    """Every backend of ``config`` from the folder ``apps``."""
-    return tuple(Target(backend=backend, app=apps.resolve() / backend.name) for backend in config.backends)
+def candidates(config: Config, root: Path) -> tuple[Target, ...]:
+    """Every backend of ``config``, of the project as it is in the folder ``root``."""
+    return tuple(Target.of(backend, root) for backend in config.backends)
 
 
 class Instance(Protocol):

@@ -56,7 +56,7 @@ class Database(ABC):
         with self._naming_errors():
             return self._log_in(database=database)
 
-    def create_database(self, name: str, schema: Path) -> None:
+    def create_database(self, name: str, schema: Path | None) -> None:
         """Make a database with the tables of ``schema`` and a user of its name, who may do anything in it only.
 
         A database of that name that is already there is made anew. ``name`` is a plain identifier. Raises
@@ -70,7 +70,7 @@ class Database(ABC):
             cursor.execute(f"CREATE USER IF NOT EXISTS '{name}'@'%%' IDENTIFIED BY %s", (password,))
             cursor.execute(f"GRANT ALL ON `{pattern}`.* TO '{name}'@'%'")
             cursor.execute(f"USE `{name}`")
-            for number, statement in enumerate(split_statements(schema.read_text()), 1):
+            for number, statement in enumerate(split_statements(schema.read_text() if schema else ""), 1):
                 try:
                     cursor.execute(statement)
                 except pymysql.MySQLError as error:
@@ -86,9 +86,10 @@ class Database(ABC):
             self._log_in(name, password, name).close()
 
     def create_database_for(self, target: Target, account: str) -> None:
-        """Make the target's database, from the schema beside its app. Raises TargetError where that one is wrong."""
+        """Make the target's database, from its schema. Raises TargetError where that one is wrong."""
+        schema = target.backend.schema
         with naming(target):
-            self.create_database(account, target.app.parent / "schema.sql")
+            self.create_database(account, target.app / schema if schema else None)
 
     def thread_cpu_s(self, pids: Iterable[int]) -> dict[int, tuple[str, float]]:
         """By thread that serves a connection: the connection's user, and the thread's CPU seconds so far.

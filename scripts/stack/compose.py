@@ -17,7 +17,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from scripts import k6
-from scripts.config import ROOT
+from scripts.config import PROJECT
 from scripts.model import Config, Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, composition, engine, limits, machine
 from scripts.stack.accounts import Database
@@ -32,8 +32,7 @@ from scripts.stack.sessions import (
     session_name,
 )
 
-FILE = ROOT / "docker-compose.yml"
-DOCKERFILE = ROOT / "apps" / "Dockerfile"
+FILE = PROJECT / "docker-compose.yml"
 MEMORY_NEEDED_MB = 64  # the backends' files
 ADMINISTRATOR = "administrator"
 DESCRIBE = """\
@@ -68,7 +67,7 @@ class ContainerInstance:
         if self._container.alive:
             self.cage = limits.cage_of(self._container.pid, self.target.name, self._cpus, self._limits)
         await_ready(self)
-        if not self.packages:
+        if self.target.backend.packages and not self.packages:
             self.python, installed = json.loads(self._container.run("python", "-c", DESCRIBE))
             self.packages = {name: installed[name] for name in self.target.backend.packages if name in installed}
         self.freeze()
@@ -220,7 +219,6 @@ class ComposeStack:
             ports=ports,
             database_port=database.published,
             folder=folder,
-            dockerfile=DOCKERFILE,
             accounts={target.name: database.account(target.name) for target in targets},
         )
         self._file = folder / "compose.json"
@@ -250,7 +248,7 @@ class ComposeStack:
             stack="compose",
             **facts._asdict(),
             cgroup="v1" if isinstance(self.database_cage, limits.V1Cage) else "v2",
-            python=", ".join(dict.fromkeys(instance.python for instance in self.instances)),
+            python=", ".join(dict.fromkeys(instance.python for instance in self.instances if instance.python)),
             k6=self.generator.version,
             database="mysql",
             database_version=database.version(),

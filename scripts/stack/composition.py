@@ -12,13 +12,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.config import PROJECT
 from scripts.model import Config, PipelineError, Struct
 from scripts.stack import Target
 from scripts.stack.database import server_options
+from scripts.stack.engine import IMAGE
 from scripts.stack.limits import MIB, Cpus
 
 DATABASE = "mysql"
 DATABASE_PORT = 3306
+DATA = "/var/lib/mysql"
+ACCOUNT = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
+"""What makes MySQL's image create a database and a user of its own, which would be in the way of the session's."""
+DECIDED = ("container_name", "depends_on", "deploy", "networks", "restart")
+"""What a session decides: both arms run, each once, with limits of their own, and whoever ends has failed."""
 SETUP = "administrator.sql"
 Service = dict[str, Any]
 
@@ -26,14 +33,13 @@ Service = dict[str, Any]
 class Place(Struct):
     """Where a session's containers find things.
 
-    ``ports``: of this machine, by target name; ``database_port`` likewise. ``folder``: of the session, in memory;
-    ``dockerfile``: of every backend. ``accounts``: by target name, the variables with which it logs in.
+    ``ports``: of this machine, by target name; ``database_port`` likewise. ``folder``: of the session, in memory.
+    ``accounts``: by target name, the variables with which it logs in.
     """
 
     ports: Mapping[str, int]
     database_port: int
     folder: Path
-    dockerfile: Path
     accounts: Mapping[str, Mapping[str, str]]
 
 
@@ -43,8 +49,12 @@ def image(target: Target) -> str:
 
 
 def base_images(file: Mapping[str, Any]) -> list[str]:
-    """The images that a Compose file's services run or are built from."""
-    names = [s["image"] if "image" in s else s["build"]["args"]["PYTHON_IMAGE"] for s in file["services"].values()]
+    """The images that a Compose file's services run, and those that their builds are given as ``..._IMAGE``."""
+    names: list[str] = []
+    for service in file["services"].values():
+        build = service.get("build")
+        arguments = (build.get("args") or {}) if build else {"IMAGE": service["image"]}
+        names += [value for name, value in arguments.items() if name.endswith("IMAGE")]
     return list(dict.fromkeys(names))
 
 
@@ -59,11 +69,17 @@ def compose(file: Mapping[str, Any], config: Config, targets: Sequence[Target], 
     Raises PipelineError for a backend that is not a service there.
     """
     services = file["services"]
-    for target in targets:
-        if target.backend.name not in services:
+    for name in (DATABASE, *(target.backend.name for target in targets)):
+        if name not in services:
             raise PipelineError(
-                f"docker-compose.yml: no service {target.backend.name}",
-                f"it has: {', '.join(services)}; every backend of bench.toml is a service there",
+                f"docker-compose.yml: no service {name}",
+                f"it has: {', '.join(services)}; the database and every backend of bench.toml are services there",
+            )
+    for name in dict.fromkeys(target.backend.name for target in targets):
+        if "build" not in services[name]:
+            raise PipelineError(
+                f"docker-compose.yml: service {name} is not built, so there is nothing to build two versions from",
+                f"give it a `build: context`, the folder of [backends.{name}] in bench.toml",
             )
     model: Service = {
         "services": {
@@ -79,44 +95,66 @@ def compose(file: Mapping[str, Any], config: Config, targets: Sequence[Target], 
 
 def _database(service: Service, config: Config, cpus: Cpus, place: Place) -> Service:
     """Its databases are made by the session, which logs in as an administrator of its own."""
-    service = _without_checks(service)
+    service = _alone(service)
+    environment = service.get("environment") or {}
+    service["environment"] = {name: value for name, value in environment.items() if name not in ACCOUNT}
     service["command"] = server_options("mysql", config.database)
     service["cpuset"] = cpus.database
     service["ports"] = [_published(place.database_port, DATABASE_PORT)]
     setup = place.folder / SETUP
     service["volumes"] = [_bound(setup, f"/docker-entrypoint-initdb.d/{SETUP}", read_only=True)]
-    if config.database.durability == "disk":
-        service["tmpfs"] = [path for path in service["tmpfs"] if not path.startswith("/var/lib/mysql")]
-        service["volumes"].append({"type": "volume", "source": "data", "target": "/var/lib/mysql"})
+    in_memory = [path for path in service.get("tmpfs", ()) if path.split(":")[0] == DATA]
+    service["tmpfs"] = [path for path in service.get("tmpfs", ()) if path not in in_memory]
+    if config.database.durability == "memory":
+        service["tmpfs"] += in_memory or [DATA]
+    else:
+        service["volumes"].append({"type": "volume", "source": "data", "target": DATA})
     return service
 
 
 def _backend(service: Service, config: Config, target: Target, cpus: Cpus, place: Place) -> Service:
-    service = _without_checks(service)
+    service = _alone(service)
     limits = target.limits or config.limits
-    port = place.ports[target.name]
-    service.pop("depends_on", None)
     service["image"] = image(target)
-    service["build"] |= {"context": str(target.app), "dockerfile": str(place.dockerfile)}
+    service["build"] = _build(service["build"], target)
     service["cpuset"] = cpus.backend
     service["cpus"] = limits.cpus
     service["mem_limit"] = service["memswap_limit"] = str(limits.memory_mb * MIB)
-    service["ports"] = [_published(port, port)]
+    service["ports"] = [_published(place.ports[target.name], target.backend.port)]
     service["environment"] = {
-        **service["environment"],
-        **config.workload.environment,
+        **(service.get("environment") or {}),
+        **(config.workload.environment if config.workload else {}),
         **place.accounts[target.name],
-        "BIND": f"0.0.0.0:{port}",
+        "BIND": f"0.0.0.0:{target.backend.port}",
     }
     # A folder of this machine's memory, so that the files can be watched from outside.
-    service["tmpfs"] = [path for path in service["tmpfs"] if not path.startswith("/data")]
+    service["tmpfs"] = [path for path in service.get("tmpfs", ()) if not path.startswith("/data")]
     service["volumes"] = [_bound(data_dir(place, target), "/data")]
     return service
 
 
-def _without_checks(service: Service) -> Service:
-    """A copy without health checks: they would run inside the limits, while blocks are measured."""
-    return {**copy.deepcopy(service), "healthcheck": {"disable": True}}
+def _build(build: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    """Of this arm's folder. A Dockerfile in it belongs to the version; one outside is the same for both arms."""
+    context, folder = Path(build["context"]).resolve(), target.backend.folder
+    if context != (PROJECT / folder).resolve():
+        raise PipelineError(
+            f"docker-compose.yml: {target.backend.name} is built from {context}, but bench.toml says {folder}",
+            f"let [backends.{target.backend.name}] folder and build: context name the same folder",
+        )
+    dockerfile = (context / build.get("dockerfile", "Dockerfile")).resolve()
+    inside = dockerfile.is_relative_to(context)
+    return {
+        **build,
+        "context": str(target.app),
+        "labels": {**(build.get("labels") or {}), **dict([IMAGE.split("=")])},
+        "dockerfile": str(target.app / dockerfile.relative_to(context) if inside else dockerfile),
+    }
+
+
+def _alone(service: Service) -> Service:
+    """A copy without what others would decide, and without health checks: they would run while blocks are measured."""
+    kept = {key: value for key, value in service.items() if key not in DECIDED}
+    return {**copy.deepcopy(kept), "healthcheck": {"disable": True}}
 
 
 def _published(port: int, inside: int) -> dict[str, Any]:

@@ -39,14 +39,18 @@ def use(job: Job, uses: str, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def checkout(job: Job, given: Mapping[str, str]) -> dict[str, str]:
-    """actions/checkout: only what it fetches is there, and a push works only with the credentials that it leaves."""
+    """actions/checkout: only what it fetches is there, and a push works only with the credentials that it leaves.
+
+    Another repository can be read if it is public, as those of a `World` are; it is its commit that is named then.
+    """
     job.need("contents", "read")
+    repository = given.get("repository") or job.github["repository"]
     folder = job.workspace / given.get("path", "")
     folder.mkdir(parents=True, exist_ok=True)
     ref = given.get("ref", "")
     sha = ref or job.github["sha"]
     _git(folder, "init", "--quiet", "--initial-branch=none")
-    _git(folder, "remote", "add", "origin", f"file://{job.origin}")
+    _git(folder, "remote", "add", "origin", f"file://{job.scope.world.bare(repository)}")
     if given["fetch-depth"] == "0":
         _git(folder, "fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
         _git(folder, "fetch", "--quiet", "--no-tags", "origin", sha)

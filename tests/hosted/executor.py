@@ -20,10 +20,21 @@ from scripts.config import ROOT
 from tests.hosted import actions
 from tests.hosted.expressions import condition, interpolate, to_string
 from tests.hosted.service import REPOSITORY, Service
-from tests.hosted.workflow import called, parse, triggers
+from tests.hosted.workflow import REMOTE, called, parse, triggers
 
 STEP_S = 900.0
-KEPT = ("PATH", "HOME", "LANG", "TERM", "UV_CACHE_DIR", "K6", "MYSQL_IMAGE", "PYTHON_IMAGE", "PIP_CONFIG_FILE")
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TERM",
+    "UV_CACHE_DIR",
+    "K6",
+    "MYSQL_IMAGE",
+    "PYTHON_IMAGE",
+    "DEBIAN_IMAGE",
+    "PIP_CONFIG_FILE",
+)
 """What steps get of this machine's environment."""
 SESSION = re.compile(r"-s (\w+)")
 SHARED = (".venv", ".cache", ".nox/requirements")
@@ -76,12 +87,16 @@ class RunDone:
 
 
 class World:
-    """``origin``: the bare repository. ``variables``: what ``vars`` has. ``stand_ins``: by session."""
+    """``origin``: the bare repository. ``variables``: what ``vars`` has. ``stand_ins``: by session.
+
+    ``others``: further bare repositories by name, whose workflows may be called.
+    """
 
     def __init__(self, folder: Path, origin: Path, service: Service) -> None:
         self.folder, self.origin, self.service = folder, origin, service
         self.variables: dict[str, str] = {}
         self.stand_ins: dict[str, StandIn] = {}
+        self.others: dict[str, Path] = {}
         self.deployed = folder / "deployed"
         self._numbers = itertools.count(1)
 
@@ -99,7 +114,7 @@ class World:
 
         ``again``: a run of it, of which what has failed and what depends on that is run once more.
         """
-        workflow = self.read(sha, file)
+        workflow = self.read(REPOSITORY, sha, file)
         if event_name not in triggers(workflow):
             raise Refused(f"{file} is not begun by {event_name}")
         number = next(self._numbers)
@@ -115,14 +130,19 @@ class World:
             "api_url": self.service.url,
         }
         declared = triggers(workflow)[event_name].get("inputs", {}) if event_name == "workflow_dispatch" else {}
-        scope = Scope(self, github, _inputs(declared, dispatch), event_name, self.folder / f"run{number}")
+        inputs, folder = _inputs(declared, dispatch), self.folder / f"run{number}"
+        scope = Scope(self, github, inputs, event_name, folder, REPOSITORY, sha)
         kept = {name: job for name, job in again.own.items() if job.result == "success"} if again else {}
         jobs = scope.run(workflow, None, kept)
         return RunDone(run_id, attempt, _together(scope.done), jobs, scope.done)
 
-    def read(self, sha: str, file: str) -> dict[str, Any]:
+    def bare(self, repository: str) -> Path:
+        """Where a repository is."""
+        return self.origin if repository == REPOSITORY else self.others[repository]
+
+    def read(self, repository: str, sha: str, file: str) -> dict[str, Any]:
         """A workflow as a commit has it."""
-        command = ["git", "-C", str(self.origin), "show", f"{sha}:.github/workflows/{file}"]
+        command = ["git", "-C", str(self.bare(repository)), "show", f"{sha}:.github/workflows/{file}"]
         return parse(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     def fork_event(self, event: Mapping[str, Any]) -> bool:
@@ -132,13 +152,18 @@ class World:
 
 @dataclass
 class Scope:
-    """A workflow that runs, called or not: its contexts, and where its jobs have their folders."""
+    """A workflow that runs, called or not: its contexts, and where its jobs have their folders.
+
+    ``repository`` and ``commit`` are those of its file, which are its caller's or not; ``github`` is about the caller.
+    """
 
     world: World
     github: dict[str, Any]
     inputs: dict[str, Any]
     trigger: str
     folder: Path
+    repository: str
+    commit: str
     done: dict[str, JobDone] = field(default_factory=dict)
 
     def run(
@@ -165,8 +190,9 @@ class Scope:
                 continue
             allowed = self._permissions(job.get("permissions", workflow.get("permissions", {})), granted, name)
             if file := called(job):
-                inner = self._call(file, job, context, allowed, name)
-                callee = self.world.read(self.github["sha"], file)
+                where = self._where(file)
+                callee = self.world.read(*where)
+                inner = self._call(where, callee, job, context, allowed, name)
                 everything |= {f"{name}/{key}": value for key, value in inner.items()}
                 outputs = self._outputs(triggers(callee)["workflow_call"].get("outputs", {}), inner)
                 done[name] = JobDone(name, _together(inner), outputs)
@@ -181,15 +207,27 @@ class Scope:
     def contexts(self, needs: Mapping[str, Any]) -> dict[str, Any]:
         return {"github": self.github, "inputs": self.inputs, "needs": needs, "vars": self.world.variables}
 
+    def _where(self, file: str) -> tuple[str, str, str]:
+        """Repository, commit and file of a called workflow."""
+        found = REMOTE.fullmatch(file)
+        return (found[1], found[3], found[2]) if found else (self.repository, self.commit, file)
+
     def _call(
-        self, file: str, job: Mapping[str, Any], context: Mapping[str, Any], allowed: Mapping[str, str], name: str
+        self,
+        where: tuple[str, str, str],
+        callee: Mapping[str, Any],
+        job: Mapping[str, Any],
+        context: Mapping[str, Any],
+        allowed: Mapping[str, str],
+        name: str,
     ) -> dict[str, JobDone]:
-        callee = self.world.read(self.github["sha"], file)
+        repository, commit, file = where
         given = {key: interpolate(v, context) if isinstance(v, str) else v for key, v in job.get("with", {}).items()}
         declared = triggers(callee)["workflow_call"].get("inputs", {})
         if unknown := set(given) - set(declared):
             raise Refused(f"{file} has no inputs {', '.join(sorted(unknown))}")
-        inner = Scope(self.world, self.github, _inputs(declared, given), self.trigger, self.folder / name)
+        folder = self.folder / name
+        inner = Scope(self.world, self.github, _inputs(declared, given), self.trigger, folder, repository, commit)
         return inner.run(callee, allowed, {})
 
     @staticmethod
@@ -220,7 +258,7 @@ class Job:
         permissions: Mapping[str, str],
     ) -> None:
         self.scope, self.name, self._job, self.permissions = scope, name, job, permissions
-        self.github, self.service, self.origin = scope.github, scope.world.service, scope.world.origin
+        self.github, self.service = scope.github, scope.world.service
         self.deployed, self.handed_over = scope.world.deployed, scope.folder / "github-pages"
         leg = "".join(f"-{to_string(value)}" for value in context["matrix"].values())
         self.folder = scope.folder / f"{name}{leg}"
@@ -231,6 +269,7 @@ class Job:
         self._context = {
             **context,
             "github": {**self.github, "token": self.token, "workspace": str(self.workspace)},
+            "job": {"workflow_repository": scope.repository, "workflow_sha": scope.commit},
             "runner": {"temp": str(self.temp), "os": "Linux"},
             "steps": {},
         }

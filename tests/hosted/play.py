@@ -1,6 +1,6 @@
-"""``nox -s play``: three stories of the workflows from their event to their end, with real sessions on this machine.
+"""``nox -s play``: four stories of the workflows from their event to their end, with real sessions on this machine.
 
-    nox -s play                                    all three
+    nox -s play                                    all four; "elsewhere" needs Docker, and is left out without
     nox -s play -- pull-request --write            one, and its texts into docs/comments/
 
 Sessions are as short as they can be and still say something: what is played is the way, and not how well it measures.
@@ -18,16 +18,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.config import ROOT
+from scripts.config import ROOT, load
 from scripts.decision import LABEL
+from scripts.stack.choice import why_not_compose
 from tests.factories import git
 from tests.hosted.executor import RunDone, World
-from tests.hosted.world import Author, completed, open_world, run_comment, run_pull_request
+from tests.hosted.world import CALLER, Author, completed, open_shop, open_world, run_comment, run_pull_request
 
 TEXTS = ROOT / "docs" / "comments"
 BACKEND = "apps/fastapi/benchmark/workload.py"
 SHORT = {"pr": "rounds = 6", "nightly": "rounds = 2"}
 SECTION = "[profiles.{name}]\nlevels = [4]\n{rounds}\npairs = 1\nduration_s = 1\nwarmup_s = 1\npatience_s = 60\n\n"
+SHOP_PROFILE = "\n" + SECTION.format(name="pr", rounds="rounds = 6")
 STARTED = "    started = time.perf_counter()\n"
 SLOWER = """\
     end = time.thread_time() + 0.006
@@ -43,11 +45,15 @@ def main() -> int:
         "pull-request": play_pull_request,
         "nightly": play_nightly,
         "regression": play_regression,
+        "elsewhere": play_elsewhere,
     }
     parser = argparse.ArgumentParser(prog="nox -s play --", description=__doc__)
     parser.add_argument("story", nargs="?", choices=list(stories), help="one of them (default: all)")
     parser.add_argument("--write", action="store_true", help=f"write the texts into {TEXTS.relative_to(ROOT)}")
     args = parser.parse_args()
+    if not args.story and (obstacle := why_not_compose(load())):
+        console.print(f"without elsewhere: {obstacle}")
+        del stories["elsewhere"]
     for name in [args.story] if args.story else stories:
         with tempfile.TemporaryDirectory(prefix="bench-play-") as folder, open_world(Path(folder)) as world:
             world.variables = {"BENCHMARK_STACK": "native"}
@@ -113,6 +119,20 @@ def play_regression(world: World, texts: Path | None) -> None:
         need([issue["state"] for issue in world.service.issues] == states, run)
         for issue in world.service.issues:
             show(f"# {issue['title']}\n\n{issue['body']}", f"issue_{issue['state']}.md", texts)
+
+
+def play_elsewhere(world: World, texts: Path | None) -> None:
+    """Another repository's pull request makes its service slower; its check fails."""
+    del texts
+    shop = open_shop(world, world.folder.with_name("shop"))
+    author = Author(shop)
+    author.change({"benchmark/bench.toml": author.read("benchmark/bench.toml") + SHOP_PROFILE}, "Short sessions")
+    author.push()
+    source = "benchmark/service/shop.rb"
+    author.change({source: author.read(source).replace("iterations: 5_000", "iterations: 10_000")}, "A better code")
+    run = tell(run_pull_request(shop, author.open_pull(7, "safer"), file=Path(CALLER).name))
+    need([run.jobs[name].result for name in ("first/session", "second/session")] == ["success", "failure"], run)
+    console.print(run.jobs["second/session"].summary)
 
 
 def with_line(text: str, line: str) -> str:

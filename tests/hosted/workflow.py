@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from scripts.config import ROOT
 FOLDER = ROOT / ".github" / "workflows"
 LOCAL = "$/.github/workflows/"
 """How a job calls a workflow of the same repository, at the same commit."""
+REMOTE = re.compile(r"([\w.-]+/[\w.-]+)/\.github/workflows/([\w.-]+)@([0-9a-f]{40})")
+"""How it calls one of another repository: that, the file, the commit."""
 
 
 def parse(text: str) -> dict[str, Any]:

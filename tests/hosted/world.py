@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +18,9 @@ from tests.hosted.executor import RunDone, World
 from tests.hosted.service import REPOSITORY, Service
 
 MARK_OF_TREE = "The files as they are here"
+OURS = "bench/mark"
+"""What this project's repository is called where another one calls its workflow."""
+CALLER = ".github/workflows/benchmark.yml"
 
 
 @contextmanager
@@ -29,6 +34,26 @@ def open_world(folder: Path) -> Iterator[World]:
     _point_main_to(origin, _commit_tree(origin, folder / "index"))
     with Service() as service:
         yield World(folder / "runs", origin, service)
+
+
+def open_shop(world: World, folder: Path) -> World:
+    """Another repository: examples/shop in a folder of it, and the caller that docs/github.md shows, which calls the
+    workflow of ``world``'s main."""
+    shutil.copytree(ROOT / "examples" / "shop", folder / "benchmark")
+    shown = re.search(r"```yaml\n(name: Benchmark\n.*?)```", (ROOT / "docs/github.md").read_text(), re.DOTALL)
+    assert shown, "docs/github.md shows a caller"
+    main = git(world.origin, "rev-parse", "main").strip()
+    (folder / ".github/workflows").mkdir(parents=True)
+    (folder / CALLER).write_text(shown[1].replace("OWNER/REPOSITORY", OURS).replace("COMMIT", main))
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "The shop")
+    origin = folder.with_name(f"{folder.name}.git")
+    subprocess.run(["git", "clone", "--quiet", "--bare", folder, origin], check=True)
+    git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+    theirs = World(folder.with_name(f"{folder.name}-runs"), origin, world.service)
+    theirs.others[OURS] = world.origin
+    return theirs
 
 
 def _provide() -> None:
@@ -117,11 +142,13 @@ class Author:
         return {"action": "opened", "number": number, "pull_request": pull, "repository": {"full_name": REPOSITORY}}
 
 
-def run_pull_request(world: World, event: Mapping[str, Any], again: RunDone | None = None) -> RunDone:
-    """What pull-request.yml makes of a pull request."""
+def run_pull_request(
+    world: World, event: Mapping[str, Any], again: RunDone | None = None, file: str = "pull-request.yml"
+) -> RunDone:
+    """What pull-request.yml makes of a pull request, or another workflow that pull requests begin."""
     ref = f"refs/pull/{event['number']}/merge"
     sha = git(world.origin, "rev-parse", ref).strip()
-    return world.run("pull-request.yml", "pull_request", event, sha, ref, again)
+    return world.run(file, "pull_request", event, sha, ref, again)
 
 
 def completed(event: Mapping[str, Any], run: RunDone, **changes: Any) -> dict[str, Any]:
