@@ -17,7 +17,7 @@ from rich.console import Console
 from scripts import calibration, config
 from scripts.history import replace
 from scripts.model import PipelineError
-from scripts.plant import Planted, plant
+from scripts.plant import Planted, control, plant
 from scripts.stack import Target
 from scripts.stack.sessions import CACHE
 
@@ -42,8 +42,10 @@ def main(arguments: Sequence[str]) -> int:
         subprocess.run(["git", "clone", "--quiet", config.ROOT, clone], check=True)
         (clone / ".cache").symlink_to(CACHE)
         target = Target(backend=backend, app=clone / "apps" / backend.name, arm="candidate")
-        slow = plant(Planted(kind="cpu", size=args.slower), target, Path(name) / "planted", cpu_ms).app / FILE
-        shas = _commit_all(clone, target.app / FILE, slow, args.commits, place)
+        planted = Planted(kind="cpu", size=args.slower)
+        free = plant(control(planted), target, Path(name) / "control", cpu_ms).app / FILE
+        slow = plant(planted, target, Path(name) / "planted", cpu_ms).app / FILE
+        shas = _commit_all(clone, target.app / FILE, free, slow, args.commits, place)
         console.print(
             f"{args.commits} commits to apps/{backend.name}; from number {place} on, {shas[place][:7]}, a request "
             f"costs {100 * args.slower:g}% more CPU",
@@ -59,8 +61,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if found else 1
 
 
-def _commit_all(clone: Path, file: Path, slow: Path, count: int, place: int) -> list[str]:
-    """The hashes of the clone's last commit and of ``count`` new ones that reach the backend; ``place`` slows it."""
+def _commit_all(clone: Path, file: Path, free: Path, slow: Path, count: int, place: int) -> list[str]:
+    """The hashes of ``count`` + 1 new commits that reach the backend.
+
+    The first one has the code that costs nothing yet, and at number ``place`` that code becomes slow.
+    """
+    shutil.copy(free, file)
+    _git(clone, *AUTHOR, "commit", "--quiet", "--all", "--message", "Before all changes")
     shas = [_git(clone, "rev-parse", "HEAD")]
     for number in range(1, count + 1):
         if number == place:
