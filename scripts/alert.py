@@ -9,7 +9,6 @@ from pathlib import Path
 from scripts import alerts, alerts_text, changes, checkout, config, runner
 from scripts.alerts import LABEL, Action, Close, Open, Update
 from scripts.github import GitHub
-from scripts.model import PipelineError
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,10 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--line", default="HEAD", metavar="REVISION", help="the commits up to this one (default: HEAD)")
     parser.add_argument("--print", action="store_true", help="ask nobody; print the issues that would be opened")
     args = parser.parse_args(arguments)
-    try:
-        found = changes.decode(args.changes.read_bytes(), str(args.changes))
-    except OSError as error:
-        raise PipelineError(f"{args.changes}: cannot be read: {error.strerror}", "nox -s detect makes it") from error
+    found = changes.read(args.changes)
     settings = config.load()
     labels = {backend.name: backend.label for backend in settings.backends}
     line = {revision.sha: place for place, revision in enumerate(checkout.line(args.line, labels))}

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, prose
-from scripts.changes import Changes, decode
+from scripts import changes, checkout, config, prose
+from scripts.changes import Changes
 from scripts.escape import plain
-from scripts.model import Config, PipelineError
+from scripts.model import Config
 from scripts.pages.output import Output, State, code_digest, digest
 from scripts.pages.plan import plan
 from scripts.pages.reading import read_catalog
@@ -59,7 +59,7 @@ def _build(args: argparse.Namespace) -> int:
         told=_progress(console, "reading runs"),
     )
     key = digest([entry.digest for entry in recorded.entries], catalog.line, catalog.events)
-    found = _read(args.changes) if args.changes else None
+    found = changes.read(args.changes) if args.changes else None
     if found is None and catalog.cards and catalog.line:
         found = _changes(state, key, roots, settings, args.line)
     catalog = msgspec.structs.replace(catalog, changes=found)
@@ -103,13 +103,6 @@ def parser(step: str, epilog: str) -> argparse.ArgumentParser:
         help="where commits are shown, as URL/commit/HASH (default: the address of the remote `origin`)",
     )
     return made
-
-
-def _read(path: Path) -> Changes:
-    try:
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}", "make it: nox -s detect") from error
 
 
 def _changes(state: State, key: bytes, roots: Sequence[Path], settings: Config, line: str) -> Changes:

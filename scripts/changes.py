@@ -1,8 +1,9 @@
-"""Changes over the history: what `scripts.findings` finds, as records, and ``changes.json``. Pure."""
+"""Changes over the history: what `scripts.findings` finds, as records, and ``changes.json``. Pure, but for `read`."""
 
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 
 import msgspec
 
@@ -119,6 +120,14 @@ class Changes(Struct):
 def encode(changes: Changes) -> bytes:
     """changes.json"""
     return msgspec.json.format(msgspec.json.encode(changes), indent=1) + b"\n"
+
+
+def read(path: Path) -> Changes:
+    """As `decode`, from a file that may not be there."""
+    try:
+        return decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", "make it: nox -s detect") from error
 
 
 def decode(data: bytes, name: str) -> Changes:

@@ -190,6 +190,11 @@ class Config(Struct):
     backends: tuple[Backend, ...]
     profiles: tuple[Profile, ...]
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that tell every backend its work; none where that is its own."""
+        return self.workload.environment if self.workload else {}
+
 
 # --- where it ran -----------------------------------------------------------------------------------------------
 

@@ -123,7 +123,7 @@ def _backend(service: Service, config: Config, target: Target, cpus: Cpus, place
     service["ports"] = [_published(place.ports[target.name], target.backend.port)]
     service["environment"] = {
         **(service.get("environment") or {}),
-        **(config.workload.environment if config.workload else {}),
+        **config.environment,
         **place.accounts[target.name],
         "BIND": f"0.0.0.0:{target.backend.port}",
     }

@@ -204,10 +204,7 @@ class NativeStack:
                 folder=folder / f"{len(self.instances):02}",
                 cage=self._cages.make(target.name, cpus.backend, self._limits(target)),
                 account=target.name,
-                variables={
-                    **(config.workload.environment if config.workload else {}),
-                    **self.database.account(target.name),
-                },
+                variables={**config.environment, **self.database.account(target.name)},
             )
             log = self._logs / f"{target.name}.log"
             instance = NativeInstance(target, slot, made[target], log, self.database.create_database_for)
