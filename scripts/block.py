@@ -83,6 +83,7 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
                 arm=arm,
                 position=position + place.part,
                 generation=place.generation,
+                slot=instance.slot_number,
                 violations=judge(
                     config.validity,
                     level=place.level,

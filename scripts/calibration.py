@@ -14,8 +14,8 @@ from scipy import stats as distributions
 from scripts import history
 from scripts.model import METRICS, Comparison, PipelineError, Run, Struct
 from scripts.plant import Planted
-from scripts.stats import Prior, fit_prior, pooled_variance, session_variance
-from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios
+from scripts.stats import Prior, fit_prior, level_slots, pooled_variance, session_variance
+from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios, slots_of
 
 SCHEMA_VERSION = 1
 CHANGED = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
@@ -68,8 +68,8 @@ class Noise(Struct):
     spread when the pairs' part is taken out (0 where it is smaller). ``session_sd``: of what two arms differ by for a
     whole session. ``session_p``: probability of so different
     sessions if only rounds differed (one-way analysis of variance). ``position``: mean log ratio of the arm that came
-    first to the other one, with its standard error; ``place``: likewise of the candidate's place in odd rounds to the
-    baseline's, which they exchange from round to round.
+    first to the other one, with its standard error; ``place``: likewise of the first slot to the second, NaN where the
+    arms do not exchange them.
     """
 
     backend: str
@@ -114,9 +114,11 @@ def next_case(cases: Sequence[Case], sessions: Iterable[CalibrationSession]) -> 
     return min(open_, key=lambda case: done[case.backend, case.planted] / case.sessions, default=None)
 
 
-def round_effects(session: CalibrationSession, metric: str) -> list[float]:
-    """One log ratio a round."""
-    return list(_by_round(session, metric).values())
+def round_effects(session: CalibrationSession, metric: str) -> tuple[list[float], int]:
+    """One log ratio a round without what the arms' slots differ by, and the degrees of freedom that this takes."""
+    rounds = _by_round(session, metric)
+    levelled, taken = level_slots(np.array(list(rounds.values())), slots_of(session.run.blocks, rounds))
+    return levelled.tolist(), taken
 
 
 def _by_round(session: CalibrationSession, metric: str) -> dict[int, float]:
@@ -133,11 +135,12 @@ def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -
             by_backend.setdefault(session.backend, []).append(session)
     for backend, same in by_backend.items():
         for metric in comparison.metrics:
-            effects = [values for session in same if len(values := round_effects(session, metric)) >= 3]
+            levelled = [pair for session in same if len((pair := round_effects(session, metric))[0]) >= 3]
+            effects = [values for values, _ in levelled]
             variances = [float(np.var(values, ddof=1)) for values in effects]
             if len(variances) >= 3 and min(variances) > 0:
                 priors[f"{backend}/{metric}"] = msgspec.structs.replace(
-                    fit_prior(variances, [len(values) - 1 for values in effects]),
+                    fit_prior(variances, [len(values) - 1 - taken for values, taken in levelled]),
                     session_variance=session_variance(effects),
                     session_degrees=float(len(effects)),
                 )
@@ -232,7 +235,7 @@ def measure_noise(sessions: Iterable[CalibrationSession], comparison: Comparison
 
 
 def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) -> Noise:
-    effects = [values for s in sessions if len(values := round_effects(s, metric)) >= 2]
+    effects = [values for s in sessions if len(values := round_effects(s, metric)[0]) >= 2]
     rounds = sum(len(values) for values in effects)
     round_variance = pooled_variance(effects)
     pairs = [
@@ -245,9 +248,7 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
     in_a_round = sum(len(values) for values in pairs) / max(rounds, 1)
     process = 0.0 if math.isnan(pair_variance) else max(0.0, round_variance - pair_variance / in_a_round)
     position, position_error = _mean([s * v for session in sessions for s, v in _by_position(session, metric)])
-    place, place_error = _mean(
-        [v if n % 2 else -v for session in sessions for n, v in _by_round(session, metric).items()]
-    )
+    place, place_error = _mean([s * v for session in sessions for s, v in _by_slot(session, metric)])
     return Noise(
         backend=backend,
         metric=metric,
@@ -270,6 +271,15 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 2:
         return math.nan, math.nan
     return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
+def _by_slot(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:
+    """For each round: +1 where the candidate had the first slot or -1, and the round's log ratio; none in one slot."""
+    rounds = _by_round(session, metric)
+    slots = slots_of(session.run.blocks, rounds)
+    if len(set(slots)) < 2:
+        return []
+    return [(1 if slot == min(slots) else -1, value) for slot, value in zip(slots, rounds.values(), strict=True)]
 
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:

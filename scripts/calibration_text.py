@@ -89,7 +89,8 @@ def render(
         "starts of the same code differ by; `session` is what two arms differ by for a whole session, which more "
         "rounds cannot show; `sessions alike` is the probability of so different sessions if rounds alone differed; "
         "`position` is the arm that came first against the other one; `place` is one of the two places (port, "
-        "control group, folder, database account), which the arms exchange after each round, against the other one.",
+        "control group, folder, database account), which the arms exchange after each round, against the other one; it "
+        "is taken out of `round`, `process` and `session`.",
         "",
         *_noise_table(noise),
         "",
@@ -122,7 +123,7 @@ def matrix(sessions: Iterable[CalibrationSession], backend: str) -> simulate.Flo
     parts = []
     for session in sessions:
         if session.backend == backend and session.planted.kind == "none":
-            rounds = np.array([round_effects(session, metric) for metric in MODELLED], dtype=np.float64).T
+            rounds = np.array([round_effects(session, metric)[0] for metric in MODELLED], dtype=np.float64).T
             if len(rounds) >= 2:
                 parts.append((rounds - rounds.mean(axis=0)) * math.sqrt(len(rounds) / (len(rounds) - 1)))
     return np.concatenate(parts)
@@ -175,6 +176,10 @@ def _percent(value: float, digits: int = 2) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.{digits}f}%"
 
 
+def _offset(value: float, error: float) -> str:
+    return "-" if math.isnan(error) else f"{100 * value:+.2f}% ± {_percent(error)}"
+
+
 def _probability(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2f}"
 
@@ -220,8 +225,7 @@ def _noise_table(noise: Iterable[Noise]) -> list[str]:
     return lines + [
         f"| {n.backend} | {METRICS[n.metric].label} | {n.sessions} | {n.rounds} | {_percent(n.round_sd)} | "
         f"{_percent(n.pair_sd)} | {_percent(n.process_sd)} | {_percent(n.session_sd)} | {_probability(n.session_p)} | "
-        f"{100 * n.position:+.2f}% ± {_percent(n.position_error)} | "
-        f"{100 * n.place:+.2f}% ± {_percent(n.place_error)} |"
+        f"{_offset(n.position, n.position_error)} | {_offset(n.place, n.place_error)} |"
         for n in noise
     ]
 

@@ -55,7 +55,7 @@ def compare_settings(sessions: Iterable[CalibrationSession], metrics: Sequence[s
     found = []
     for (setting, backend), same in groups.items():
         for metric in metrics:
-            effects = [values for session in same if len(values := round_effects(session, metric)) >= 2]
+            effects = [values for session in same if len(values := round_effects(session, metric)[0]) >= 2]
             lengths = [length for session in same if (length := round_s(session.run)) is not None]
             if effects and lengths:
                 found.append(

@@ -383,7 +383,8 @@ class Block(Struct):
     """One uninterrupted k6 load on one backend of one arm at one level.
 
     In a duet two blocks have the same ``index``: both arms were loaded at once. ``position``: which arm the generator
-    started first (0), or which was loaded first. ``generation`` counts the starts of the processes.
+    started first (0), or which was loaded first. ``generation`` counts the starts of the processes. ``slot``: which of
+    the two places that the arms exchange (port, control group, folder, database account) this arm had.
     """
 
     index: int
@@ -398,6 +399,7 @@ class Block(Struct):
     arm: Arm = "candidate"
     position: int = 0
     generation: int = 1
+    slot: int = 0
     violations: tuple[Violation, ...] = ()
 
     @property

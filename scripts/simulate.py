@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from scripts.model import Comparison, Struct
-from scripts.stats import Prior, moderated, spend
+from scripts.stats import Prior, level_slots, moderated, spend
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -83,7 +83,8 @@ def say(
         clear = np.ones(sessions, dtype=bool)
         hits = np.zeros(sessions)
         for column, name in enumerate(metrics):
-            mean, error, degrees = moderated(values[:, :look, column], priors.get(name))
+            levelled, degrees_taken = level_slots(values[:, :look, column], [number % 2 for number in range(look)])
+            mean, error, degrees = moderated(levelled, priors.get(name), degrees_taken)
             terms = comparison.metrics[name]
             differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, degrees)
             differs &= np.abs(mean) >= np.log1p(terms.matters) / 2

@@ -169,6 +169,17 @@ def by_round(ratios: Mapping[int, Mapping[int, Sequence[float]]], levels: Sequen
     }
 
 
+def slots_of(blocks: Iterable[Block], rounds: Iterable[int]) -> list[int]:
+    """The slot that the candidate had in each of the rounds."""
+    found = {block.round: block.slot for block in blocks if block.arm == "candidate"}
+    return [found[number] for number in rounds]
+
+
+def session_effect(blocks: Sequence[Block], rounds: Mapping[int, float], prior: Prior | None) -> Effect:
+    """The effect that one backend's rounds show, without what the slots of the arms differ by."""
+    return paired_effect(list(rounds.values()), prior, slots_of(blocks, rounds))
+
+
 def broken_backend(backend: Backend, arm: Arm, message: str) -> BackendVerdict:
     """A backend of which one arm does not run at all. That is the candidate's regression, or no baseline to compare."""
     outcome = Outcome.REGRESSION if arm == "candidate" else Outcome.INCOMPARABLE
@@ -226,7 +237,7 @@ def judge_backend(run: Run, backend: str, comparison: Comparison, priors: Mappin
         for level, share in scopes:
             rounds = by_round(ratios, levels if level is None else [level])
             prior = priors.get(f"{backend}/{name}") if level is None else None
-            findings.append(_find(run.profile, comparison, name, level, rounds, reached, share, prior))
+            findings.append(_find(run.profile, comparison, name, level, blocks, rounds, reached, share, prior))
     statements = _statements(run, backend)
     failed = _sum(blocks, "failed")
     requests = _sum(blocks, "requests")
@@ -273,6 +284,7 @@ def _find(
     comparison: Comparison,
     metric: str,
     level: int | None,
+    blocks: Sequence[Block],
     rounds: Mapping[int, float],
     reached: int,
     alpha: float,
@@ -286,15 +298,15 @@ def _find(
     effect: Effect | None = None
     test_level = levels[0]
     for look, test_level in zip(planned, levels, strict=True):
-        values = [value for number, value in rounds.items() if number <= look]
-        if look > reached or len(values) < 2:
+        until = {number: value for number, value in rounds.items() if number <= look}
+        if look > reached or len(until) < 2:
             break
-        effect = paired_effect(values, prior)
+        effect = session_effect(blocks, until, prior)
         if outcome is None and effect.differs(test_level) and abs(effect.log_ratio) >= math.log1p(matters) / 2:
             better = (effect.log_ratio > 0) == (METRICS[metric].direction is Direction.HIGHER)
             outcome = Outcome.IMPROVEMENT if better else Outcome.REGRESSION
     if len(rounds) >= 2:
-        effect = paired_effect(list(rounds.values()), prior)
+        effect = session_effect(blocks, rounds, prior)
     if effect is None:
         reason = f"{len(rounds)} of {reached} rounds are valid"
         return Finding(

@@ -214,13 +214,16 @@ def make_paired_run(
     pairs: int = 2,
     noise: float = 0.005,
     slower: float = 0.0,
+    slots_differ: float = 0.0,
     invalid_rounds: Collection[int] = (),
     violation: Violation = LIMITED_BY_K6,
     statements: tuple[int, int] = (168, 168),
 ) -> Run:
     """A paired session whose candidate needs ``slower`` (a fraction) more CPU and time; ``rounds`` done ``of`` so many.
 
-    ``noise``: standard deviation of each round's log ratio. The blocks of ``invalid_rounds`` have the ``violation``.
+    ``noise``: standard deviation of each round's log ratio. ``slots_differ``: by which fraction the first of two slots,
+    which the arms exchange from round to round, costs more; 0: they stay where they are. The blocks of
+    ``invalid_rounds`` have the ``violation``.
     """
     rng = random.Random(f"paired/{seed}")
     run = make_run(seed, levels=levels, labels={name: LABELS[name] for name in backends})
@@ -228,7 +231,8 @@ def make_paired_run(
     index = 0
     for number in range(1, rounds + 1):
         for backend in backends:
-            ratio = math.log1p(slower) + rng.gauss(0, noise)
+            away = bool(slots_differ) and number % 2 == 0
+            ratio = math.log1p(slower) + rng.gauss(0, noise) + (-1 if away else 1) * math.log1p(slots_differ)
             for level in levels:
                 for _ in range(pairs):
                     index += 1
@@ -236,7 +240,9 @@ def make_paired_run(
                     scale = math.exp(ratio + rng.gauss(0, noise / 3))
                     bad = (violation,) if number in invalid_rounds else ()
                     for arm, factor in (("candidate", scale), ("baseline", 1.0)):
-                        blocks.append(_scaled(base, arm, factor, bad))  # type: ignore[arg-type]
+                        block = _scaled(base, arm, factor, bad)  # type: ignore[arg-type]
+                        slot = int((arm == "baseline") != away)
+                        blocks.append(msgspec.structs.replace(block, slot=slot))
     parity = tuple(
         msgspec.structs.replace(summary, arm=arm, statements_per_request=count)
         for arm, count in zip(("baseline", "candidate"), statements, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -76,6 +77,22 @@ def test_the_noise_that_was_put_in_is_found() -> None:
     assert cost.pair_sd == pytest.approx(0.01 / 3, rel=0.15)
     assert cost.process_sd == pytest.approx(0.01, rel=0.15)
     assert cost.session_p > 0.001
+    assert math.isnan(cost.place), "the arms stayed in their slots"
+
+
+def test_what_slots_differ_by_is_found_and_taken_out() -> None:
+    sessions = []
+    for seed in range(12):
+        run = make_paired_run(seed, rounds=8, of=8, noise=0.003, slots_differ=0.01)
+        run = msgspec.structs.replace(run, id=f"none-fastapi-{seed}")
+        sessions.append(CalibrationSession(schema_version=1, planted=NONE, run=run))
+    cost = next(n for n in calibration.measure_noise(sessions, TERMS) if n.metric == "cpu_ms_per_request")
+    assert cost.place == pytest.approx(0.01, abs=4 * cost.place_error)
+    assert cost.round_sd == pytest.approx(0.003, rel=0.25)
+    priors = calibration.fit_priors(sessions, TERMS)
+    assert priors["fastapi/cpu_ms_per_request"].variance == pytest.approx(9e-6, rel=0.6)
+    effects = calibration.summarize_effects(sessions, TERMS)
+    assert effects[0].wrong == 0
 
 
 def test_priors_are_kept_and_read(tmp_path: Path) -> None:

@@ -222,6 +222,39 @@ def test_effects_that_cannot_be_told(values: list[float], prior: Prior | None) -
         paired_effect(values, prior)
 
 
+def test_what_slots_differ_by_is_not_in_the_effect_nor_in_its_error() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.normal(0.01, 0.002, 8)
+    slots = [0, 1] * 4
+    apart = values + np.where(np.array(slots) == 0, 0.05, -0.05)
+    one, other = paired_effect(values.tolist(), None, slots), paired_effect(apart.tolist(), None, slots)
+    assert other.log_ratio == pytest.approx(one.log_ratio) == pytest.approx(values.mean())
+    assert other.error == pytest.approx(one.error)
+    assert one.degrees == 6
+    assert paired_effect(apart.tolist()).error > 5 * other.error
+    by_hand = np.concatenate([group - group.mean() for group in (apart[::2], apart[1::2])])
+    assert other.error == pytest.approx(math.sqrt(float(np.sum(by_hand**2)) / 6 / 8))
+
+
+def test_slots_that_were_not_exchanged_often_enough_take_nothing_out() -> None:
+    values = [0.01, 0.02, 0.03]
+    assert paired_effect(values, None, [0, 0, 0]) == paired_effect(values)
+    assert paired_effect(values, None, [0, 1, 0]) == paired_effect(values)
+
+
+def test_exchanged_slots_cover_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    slots = [0, 1] * 4
+    signs = np.where(np.array(slots) == 0, 1, -1)
+    inside = 0
+    for _ in range(3000):
+        ratios = rng.normal(0, 0.01, 8) + signs * rng.normal(0, 0.02)
+        effect = paired_effect(ratios.tolist(), None, slots)
+        low, high = effect.interval(0.05)
+        inside += low <= 1 <= high
+    assert inside / 3000 == pytest.approx(0.95, abs=0.012)
+
+
 def test_all_looks_together_spend_alpha() -> None:
     assert spend((1.0,), 0.01) == pytest.approx((0.01,))
     levels = spend((0.5, 1.0), 0.01)

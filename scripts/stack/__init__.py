@@ -79,6 +79,10 @@ class Instance(Protocol):
         """Where its file operations take place, as seen from here."""
 
     @property
+    def slot_number(self) -> int:
+        """Which of the places that instances can exchange it has now."""
+
+    @property
     def account(self) -> str:
         """The name of its database, and of the user as which it logs in."""
 

@@ -56,7 +56,7 @@ class ContainerInstance:
     ) -> None:
         self.target, self.url, self.data_dir = target, url, data_dir
         self._container, self._cpus, self._limits = container, cpus, wanted
-        self.account = target.name
+        self.account, self.slot_number = target.name, 0
         self._renew_database = renew_database
         self._earlier_cpu_s = 0.0
         self.packages: Mapping[str, str] = {}

@@ -36,6 +36,7 @@ ENVIRONMENT_BYTES = 16_384
 class Slot(NamedTuple):
     """All that a running backend has beside its code. ``variables``: those of its environment that follow from it."""
 
+    number: int
     port: int
     folder: Path
     cage: limits.Cage
@@ -63,6 +64,10 @@ class NativeInstance:
         return self.slot.folder / "data"
 
     @property
+    def slot_number(self) -> int:
+        return self.slot.number
+
+    @property
     def account(self) -> str:
         return self.slot.account
 
@@ -75,7 +80,7 @@ class NativeInstance:
 
         ``seed``: of how it lies in memory (`lay_out`); without one that is left to chance.
         """
-        port, folder, cage, account, variables = self.slot
+        _, port, folder, cage, account, variables = self.slot
         check_port_free(self.target.name, port)
         self._create_database(self.target, account)
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -200,6 +205,7 @@ class NativeStack:
         )
         for target in self._targets:
             slot = Slot(
+                number=len(self.instances),
                 port=ports[target.name],
                 folder=folder / f"{len(self.instances):02}",
                 cage=self._cages.make(target.name, cpus.backend, self._limits(target)),
