@@ -42,10 +42,10 @@ class Target(Struct):
 
 
 class TargetError(PipelineError):
-    """One target cannot be measured, whatever the others do."""
+    """One target cannot be measured, whatever the others do; the message calls its folder as the repository does."""
 
     def __init__(self, target: Target, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
+        super().__init__(message.replace(str(target.app), target.backend.folder), hint)
         self.target = target
 
 
