@@ -18,6 +18,7 @@ from scripts.stats import Prior, fit_prior, level_slots, pooled_variance, sessio
 from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios, slots_of
 
 SCHEMA_VERSION = 1
+PEAK = "peak_memory_mb"
 CHANGED = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
 
 
@@ -44,8 +45,8 @@ class Case(Struct):
 class Effect(Struct):
     """What the sessions of one backend and one slow-down say.
 
-    ``found``: sessions that say a change in the right direction, in a metric that decides; ``wrong``: in the other one,
-    or, with nothing planted, any in any metric. ``covered`` of ``intervals`` 95% intervals of the metrics whose true
+    ``found``: sessions that say a change in the right direction, in a metric that decides (of memory: the peak);
+    ``wrong``: in the other one, or, with nothing planted, any in any metric. ``covered`` of ``intervals`` 95% intervals of the metrics whose true
     effect is known contain it.
     ``minutes``: mean wall time of a session, from bringing the stack up to its last block.
     """
@@ -211,7 +212,10 @@ def _judge(
 ) -> Counter[str]:
     verdict = judge_backend(session.run, session.backend, comparison, priors)
     nothing = session.planted.kind == "none"
-    judged = [f for f in verdict.findings if nothing or comparison.metrics[f.metric].decides]
+    shows = (
+        {PEAK} if session.planted.kind == "memory" else {n for n, terms in comparison.metrics.items() if terms.decides}
+    )
+    judged = [f for f in verdict.findings if nothing or f.metric in shows]
     regression = any(f.outcome is Outcome.REGRESSION for f in judged)
     improvement = any(f.outcome is Outcome.IMPROVEMENT for f in judged)
     counts: Counter[str] = Counter()
