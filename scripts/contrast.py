@@ -42,6 +42,12 @@ def contrast(run: Run, other: Run, confidence: float = 0.95) -> Contrast:
         raise PipelineError(
             f"runs {run.id} and {other.id} have no backend and level in common", "name two runs of one profile"
         )
+    if run.layout != other.layout:
+        one, two = (source.layout or "one version alone" for source in (run, other))
+        raise PipelineError(
+            f"runs {run.id} ({one}) and {other.id} ({two}) shared their core differently: no ratio of code",
+            "name two runs of one profile",
+        )
 
     def rates(source: Run, name: str, metric: Metric) -> dict[int, Rounds]:
         return {level: _by_round(source.select(name, level), metric) for level in levels}

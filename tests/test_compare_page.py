@@ -153,6 +153,11 @@ def test_other_environment_is_refused(tab):
     assert page.locator("table.ratios").count() == 0
 
 
+def test_a_shared_core_is_not_compared_with_an_own_one(tab):
+    page = tab.open(address(MANY.id, PAIRED.id))
+    expect(page.get_by_role("alert")).to_contain_text("Not compared. In a duet two versions share a core")
+
+
 def test_other_work_is_refused(tab):
     page = tab.open(address(FEW.id, OTHER_WORK.id))
     expect(page.get_by_role("alert")).to_contain_text("Not compared. Their requests did different work")

@@ -11,7 +11,7 @@ from scripts.contrast import contrast
 from scripts.history import write_run
 from scripts.model import PipelineError, Run
 from scripts.report import main
-from tests.factories import make_run
+from tests.factories import make_paired_run, make_run
 
 
 def slowed(run: Run, factor: float) -> Run:
@@ -68,6 +68,12 @@ def test_an_invalid_block_has_no_ratio() -> None:
 def test_runs_without_anything_in_common_are_refused() -> None:
     with pytest.raises(PipelineError, match="no backend and level in common"):
         contrast(make_run(levels=(10,)), make_run(levels=(20,)))
+
+
+def test_a_shared_core_is_not_compared_with_an_own_one() -> None:
+    paired = msgspec.structs.replace(make_paired_run(1), layout="duet")
+    with pytest.raises(PipelineError, match=r"\(one version alone\) and .* \(duet\) shared their core differently"):
+        contrast(make_run(levels=(10,)), paired)
 
 
 def test_the_report_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,8 @@
       for (const two of b.runs) for (const one of a.runs) if (one !== two && test(one, two)) return [one, two];
       return null;
     };
-    const same = (one, two) => runs.environment[one] === runs.environment[two];
+    const paired = (run) => runs.baseline[run] >= 0;
+    const same = (one, two) => runs.environment[one] === runs.environment[two] && paired(one) === paired(two);
     const [one, two] = alike((i, j) => same(i, j) && runs.scope[i] === runs.scope[j]) ?? alike(same) ?? [a.runs[0], b.runs[0]];
     return [{ run: one, arm: 0 }, { run: two, arm: 0 }];
   }
@@ -72,7 +73,7 @@
 
   /** What of environment, settings and code differs, as conditions of scripts/contrast.py. */
   function conditions(a, b) {
-    const found = [];
+    const found = a.layout === b.layout ? [] : [`layout: ${b.layout ?? "one version alone"} instead of ${a.layout ?? "one version alone"}`];
     for (const part of ["environment", "limits", "workload"]) {
       for (const [field, value] of Object.entries(b[part])) {
         if (value !== a[part][field]) found.push(`${part} ${field}: ${value} instead of ${a[part][field]}`);
@@ -90,6 +91,7 @@
   /** Why two runs are not to be divided by each other, or null. */
   function obstacle(a, b) {
     if (a.fingerprint !== b.fingerprint) return "They were measured in different environments, so their ratio would be one of machines, and not of code.";
+    if (a.layout !== b.layout) return "In a duet two versions share a core, elsewhere each has it alone, so their ratio would be one of sessions, and not of code.";
     if (JSON.stringify(a.workload) !== JSON.stringify(b.workload)) return "Their requests did different work, so their ratio would say nothing.";
     return null;
   }
