@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
+from scripts import store
 from tests import hostile
 from tests.browser import NARROW, build, visit
+from tests.factories import make_run
 
 pytestmark = pytest.mark.browser
 
@@ -88,6 +91,22 @@ def test_choice_is_drawn_said_and_kept_in_the_address(tab, name, value, said):
     again = tab.open(f"{FASTAPI}#{name}={value}")
     assert state(again).startswith(said)
     assert again.locator(f"select[name={name}]").input_value() == value
+
+
+@pytest.mark.parametrize(("order", "first"), [((0, 1, 2), "measured"), ((2, 0, 1), "committed")])
+def test_a_history_measured_afterwards_opens_in_the_order_of_its_commits(chromium, tmp_path, order, first):
+    for number, place in enumerate(order):
+        run = make_run(number, levels=(10,))
+        commit = msgspec.structs.replace(
+            run.commit, sha=f"{place:040x}", committed_at=f"2026-11-1{place}T10:00:00+01:00"
+        )
+        changed = {
+            "id": f"2026112{number}T100000Z-{number:07x}-{number:06x}",
+            "started": f"2026-11-2{number}T10:00:00+00:00",
+        }
+        store.add(msgspec.structs.replace(run, commit=commit, **changed), tmp_path / "history")
+    with visit(chromium, build(tmp_path / "history", tmp_path / "site").as_uri() + "/") as tab:
+        assert tab.open(FASTAPI).locator("select[name=along]").input_value() == first
 
 
 def test_nonsense_in_the_address_is_the_default(tab):

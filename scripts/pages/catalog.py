@@ -92,6 +92,14 @@ class RunCard(Struct):
         return len(COLUMNS) if self.baseline else 1
 
     @property
+    def committed(self) -> int:
+        """UTC seconds since 1970 when its commit was made; when it was measured, where that is not known."""
+        try:
+            return round(datetime.fromisoformat(self.commit.committed_at).timestamp())
+        except ValueError:
+            return self.time
+
+    @property
     def parity(self) -> bool:
         """Whether all backends did equal work."""
         return not self.unequal

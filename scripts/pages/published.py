@@ -8,7 +8,6 @@ All have five significant digits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -93,7 +92,8 @@ def runs(catalog: Catalog) -> Files:
     profiles = _numbered(card.profile for card in cards)
     columns = {
         "started": [card.time for card in cards],
-        "committed": [_seconds(card.commit.committed_at, card.time) for card in cards],
+        "committed": [card.committed for card in cards],
+        "order": _order(cards),
         "environment": [fingerprints[card.fingerprint] for card in cards],
         "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
         "scope": [scopes[card.levels] for card in cards],
@@ -115,12 +115,13 @@ def _numbered(values: Iterable[Any]) -> dict[Any, int]:
     return {value: place for place, value in enumerate(dict.fromkeys(values))}
 
 
-def _seconds(iso: str, otherwise: int) -> int:
-    """UTC seconds of a time; ``otherwise`` where it is none."""
-    try:
-        return round(datetime.fromisoformat(iso).timestamp())
-    except ValueError:
-        return otherwise
+def _order(cards: Sequence[RunCard]) -> list[int]:
+    """The place of each run's commit among all: by time, and within one second as they were first measured."""
+    first: dict[str, tuple[int, int]] = {}
+    for number, card in enumerate(cards):
+        first.setdefault(card.commit.sha, (card.committed, number))
+    places = {sha: place for place, sha in enumerate(sorted(first, key=first.__getitem__))}
+    return [places[card.commit.sha] for card in cards]
 
 
 def series(catalog: Catalog, backend: str) -> Iterator[tuple[str, bytes]]:

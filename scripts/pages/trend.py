@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -15,6 +16,8 @@ from scripts.templates import Picture, Table
 
 NEWEST = 30
 """Runs that the figures without script show."""
+OUT_OF_ORDER = 0.05
+"""Share of runs of an older commit than the run before, from which on a history counts as measured afterwards."""
 MAIN = ("throughput_rps", "latency_p95_ms", "cpu_ms_per_request", "peak_memory_mb")
 SCRIPTS = ("static/data.js", "static/uPlot.iife.min.js", "static/marker.js", "static/chart.js", "static/trend.js")
 
@@ -39,12 +42,19 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
         metrics=tuple(METRICS.values()),
         levels=sorted({level for card in cards for level in card.levels}),
         paired=any(card.baseline for card in cards),
+        backfilled=is_backfilled(cards),
         anchor=catalog.anchor.commit[:7] if catalog.anchor else "the anchor",
         marks=tuple(enumerate(marks_of(catalog, backend), 1)),
         kinds=KINDS,
         pictures=tuple(picture(catalog, backend, METRICS[name], cards[-NEWEST:]) for name in MAIN) if cards else (),
         newest=min(len(cards), NEWEST),
     )
+
+
+def is_backfilled(cards: Sequence[RunCard]) -> bool:
+    """Whether commits were not measured as they came, so that only their own order shows what each changed."""
+    older = sum(after.committed < before.committed for before, after in pairwise(cards))
+    return older > OUT_OF_ORDER * len(cards)
 
 
 def picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = "") -> Picture:

@@ -6,6 +6,7 @@
 const benchChart = (() => {
   const NEAR = 24; // pixels within which a point is meant
   const CROWD = 12; // pixels that a mark takes: where there are more, those that are no change are thinned out
+  const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 7 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b); // steps of an order
   const ROOM = 9; // pixels that a marker takes: closer points are drawn as a line only
 
   /** The shape that tells what a mark is of. */
@@ -33,6 +34,12 @@ const benchChart = (() => {
     });
   }
 
+  /** Days and times of places in an order, in UTC. */
+  const stamps = (times) => times.map((seconds) => {
+    const date = new Date(seconds * 1000);
+    return `${date.getUTCDate()} ${months[date.getUTCMonth()]}\n${date.toISOString().slice(11, 16)}`;
+  });
+
   /** Numbers of an axis, with as many digits as their distance needs. */
   function numbers(splits, distance, unit) {
     const digits = Math.max(0, -Math.floor(Math.log10(distance) + 1e-9));
@@ -56,11 +63,11 @@ const benchChart = (() => {
 
   /** Draw into ``box`` (emptied before), and return {step, current, destroy}.
    *
-   * groups: [{swatch (SVG element with the group's colours), index}], by which the look is chosen; points, ascending in
-   * x: [{x (s), y, low, high, group (index), run}]; marks: [{kind, number, x, from}]; from, to: the range of x; unit
+   * groups: [{swatch (SVG element with the group's colours), index}], by which the look is chosen; axis: what x is, {ordered:
+   * whether places in an order and not seconds, time(x): seconds}; points, ascending in x: [{x, y, low, high, group (index), run}]; marks: [{kind, number, x, from}]; from, to: the range of x; unit
    * follows numbers of the axis; one: whether equality (1) is drawn; shown(group): whether a group is; reports:
    * zoom(from, to), point(p | null), open(p). */
-  function draw(box, { groups, points, marks = [], from, to, unit = "", one = false, shown, height, small = false, report = {} }) {
+  function draw(box, { groups, points, axis: along, marks = [], from, to, unit = "", one = false, shown, height, small = false, report = {} }) {
     box.replaceChildren();
     const style = getComputedStyle(document.documentElement);
     const soft = style.getPropertyValue("--soft"), rule = style.getPropertyValue("--rule"), ink = style.getPropertyValue("--ink");
@@ -168,9 +175,9 @@ const benchChart = (() => {
       padding: [small ? 8 : 36, small ? 8 : 16, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      scales: { x: { time: true, range: () => [from, to] }, y: { range: () => span(points, shown, from, to) } },
+      scales: { x: { time: !along.ordered, range: () => [from, to] }, y: { range: () => span(points, shown, from, to) } },
       axes: [
-        { ...axis, grid: { show: false }, space: small ? 70 : 80, values: (u, splits, i, space, distance) => times(splits, distance), size: 44 },
+        { ...axis, grid: { show: false }, space: small ? 70 : 80, values: (u, splits, i, space, distance) => (along.ordered ? stamps(splits.map(along.time)) : times(splits, distance)), size: 44, ...(along.ordered ? { incrs: WHOLE } : {}) },
         { ...axis, space: 36, values: (u, splits, i, space, distance) => numbers(splits, distance, unit), size: (u, texts) => 14 + 7.2 * Math.max(2, ...(texts ?? []).map((t) => t.length)) },
       ],
       series: [{}, ...looks.map(({ stroke, dash }, g) => ({ stroke, dash, width: counts[g] > 1000 ? 1 : 2, spanGaps: true, points: { show: false }, show: shown(g) }))],

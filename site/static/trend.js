@@ -48,10 +48,39 @@
 
   // --- what is shown
 
+  /** What x is. Along time of measurement: seconds. Along commits: their order, evenly, a run's in 0.6 around its place.
+   *
+   * when(run): seconds; at(run): its x; place(s) and time(x) go to and fro; least: the narrowest range. */
+  function axisOf(runs, along) {
+    if (along !== "committed") {
+      return { when: (run) => runs.started[run], at: (run) => runs.started[run], place: (time) => time, time: (x) => x, least: 60, ordered: false, range: null };
+    }
+    const known = []; // when the commit at each place was made
+    runs.order.forEach((place, run) => { known[place] = runs.committed[run]; });
+    const last = known.length - 1;
+    const place = (time) => {
+      let low = 0, high = known.length; // the first that is later
+      while (low < high) { const middle = (low + high) >> 1; if (known[middle] <= time) low = middle + 1; else high = middle; }
+      if (low === 0) return -0.5;
+      return low > last ? last + (time > known[last] ? 0.5 : 0) : low - 1 + (time - known[low - 1]) / (known[low] - known[low - 1]);
+    };
+    const time = (x) => {
+      if (x < 0 || x > last) return x < 0 ? known[0] - 1 : known[last] + 1;
+      const before = Math.floor(x);
+      return known[before] + (x - before) * ((known[before + 1] ?? known[before]) - known[before]);
+    };
+    return { when: (run) => runs.committed[run], at: (run) => runs.order[run], place, time, least: 1, ordered: true, range: [-0.5, last + 0.5] };
+  }
+
   /** Points of a series, each in the group of what it can be compared with; ascending in x. */
-  function arrange(runs, series, { level, scale, along }) {
-    const groups = new Map();
-    const times = along === "committed" ? runs.committed : runs.started;
+  function arrange(runs, series, { level, scale }, axis) {
+    const groups = new Map(), total = new Map(), seen = new Map();
+    if (axis.ordered) for (const run of series.run) total.set(axis.at(run), (total.get(axis.at(run)) ?? 0) + 1);
+    const beside = (place) => { // runs of one commit, in the order of their measurement
+      const all = total.get(place) ?? 1, number = seen.get(place) ?? 0;
+      seen.set(place, number + 1);
+      return all > 1 ? 0.6 * (number / (all - 1) - 0.5) : 0;
+    };
     const points = series.run.map((run, row) => {
       const paired = runs.baseline[run] >= 0;
       const scope = level === "all" ? runs.scope[run] : -1;
@@ -60,7 +89,7 @@
       if (!groups.has(key)) groups.set(key, { key, index: groups.size, frame, scope, paired, size: 0 });
       const group = groups.get(key);
       group.size += 1;
-      return { x: times[run], y: series.value[row], low: series.low?.[row] ?? null, high: series.high?.[row] ?? null, group: group.index, run };
+      return { x: axis.at(run) + beside(axis.at(run)), y: series.value[row], low: series.low?.[row] ?? null, high: series.high?.[row] ?? null, group: group.index, run };
     });
     points.sort((a, b) => a.x - b.x || a.run - b.run);
     return { groups: [...groups.values()], points };
@@ -92,15 +121,15 @@
   }
 
   /** From when to when: what is chosen, else everything, with a little room. */
-  function rangeOf(points, { from, to }) {
+  function rangeOf(points, { from, to }, axis) {
     const first = points[0]?.x ?? 0, last = points.at(-1)?.x ?? 1, room = Math.max((last - first) * 0.02, 1800);
-    const range = [from ? seconds(from, false) : first - room, to ? seconds(to, true) : last + room];
+    const whole = axis.range ?? [first - room, last + room];
+    const range = [from ? axis.place(seconds(from, false)) : whole[0], to ? axis.place(seconds(to, true)) : whole[1]];
     return range[0] < range[1] ? range : [range[1], range[0] + 1];
   }
 
-  const marksAt = (runs, along) => marks.map((mark) => {
-    const times = along === "committed" ? runs.committed : runs.started;
-    return { ...mark, x: times[mark.run], from: mark.before === null ? null : times[mark.before] };
+  const marksAt = (axis) => marks.map((mark) => {
+    return { ...mark, x: axis.at(mark.run), from: mark.before === null ? null : axis.at(mark.before) };
   }).sort((a, b) => a.x - b.x);
 
   async function show() {
@@ -115,21 +144,21 @@
       return;
     }
     if (turn !== drawn) return;
-    const { groups, points } = arrange(runs, series, chosen), [from, to] = rangeOf(points, chosen);
+    const axis = axisOf(runs, chosen.along), { groups, points } = arrange(runs, series, chosen, axis), [from, to] = rangeOf(points, chosen, axis);
     const option = form.elements.metric.selectedOptions[0];
     const unit = chosen.scale === "ratio" ? "x" : option.dataset.unit;
     drawLegend(runs, groups, chosen);
     const shown = (group) => !hidden.has(groups[group].key);
     const inside = points.filter((p) => p.x >= from && p.x <= to && shown(p.group));
-    view = { runs, points, groups, inside, from, to, chosen, unit, shown, name: option.text, better: option.dataset.better };
+    view = { runs, axis, points, groups, inside, from, to, chosen, unit, shown, name: option.text, better: option.dataset.better };
     chart?.destroy();
     chart = benchChart.draw(box, {
       groups, points, from, to, shown, height: box.clientWidth < 500 ? 300 : 400, unit: unit === "x" ? "x" : "", one: unit === "x",
-      marks: marksAt(runs, chosen.along), report: { zoom: (a, b) => choose({ from: text(a), to: text(b) }), point: tell, open },
+      marks: marksAt(axis), axis, report: { zoom: limit, point: tell, open },
     });
     const users = chosen.level === "all" ? "over all levels" : `at ${count(Number(chosen.level), "user")}`;
     state.textContent = points.length
-      ? `${view.name} ${users}, ${unit === "x" ? "as ratio" : `in ${unit}`} (${view.better}): ${inside.length} of ${count(points.length, "run")}${inside.length ? `, ${day(inside[0].x)} to ${day(inside.at(-1).x)}` : ""}.`
+      ? `${view.name} ${users}, ${unit === "x" ? "as ratio" : `in ${unit}`} (${view.better}): ${inside.length} of ${count(points.length, "run")}${inside.length ? `, ${day(axis.when(inside[0].run))} to ${day(axis.when(inside.at(-1).run))}` : ""}.`
       : `No run has ${view.name} ${users}${unit === "x" ? " as a ratio" : ""}.`;
     tell(null);
     if (numbers.open) tabulate();
@@ -170,13 +199,13 @@
 
   /** One small figure for each level, on the same range. */
   async function drawMultiples(turn) {
-    const { runs, chosen, from, to, unit, name } = view;
+    const { runs, axis, chosen, from, to, unit, name } = view;
     const levels = [...form.elements.level.options].map((o) => o.value).filter((level) => level !== "all");
     const found = await Promise.all(levels.map((level) => benchLoad(seriesPath(chosen, level)).catch(() => null)));
     if (turn !== drawn) return;
     multiples.replaceChildren();
     levels.forEach((level, place) => {
-      const { groups, points } = arrange(runs, found[place] ?? { run: [], value: [] }, { ...chosen, level });
+      const { groups, points } = arrange(runs, found[place] ?? { run: [], value: [] }, { ...chosen, level }, axis);
       if (!points.length) return;
       const title = count(Number(level), "user"), small = element("div", { class: "chart", role: "img", "aria-label": `${name} at ${title}: ${count(points.length, "run")}` });
       const looks = groups.map((group) => swatch(group.index));
@@ -184,17 +213,22 @@
       const link = element("a", { href: `#${hashOf({ ...chosen, level })}`, "aria-current": level === chosen.level ? "true" : null }, title);
       multiples.append(element("figure", {}, element("figcaption", {}, link), element("div", { class: "swatches" }, ...looks.map(([, picture]) => picture)), small));
       benchChart.draw(small, {
-        groups, points, from, to, shown: () => true, height: 150, small: true, unit: unit === "x" ? "x" : "", one: unit === "x", marks: marksAt(runs, chosen.along),
+        groups, points, from, to, shown: () => true, height: 150, small: true, unit: unit === "x" ? "x" : "", one: unit === "x", marks: marksAt(axis), axis,
       });
     });
   }
 
   // --- what the reader does
 
+  /** Show a range of x; the address keeps its times. */
+  function limit(from, to) {
+    choose({ from: text(view.axis.time(from)), to: text(view.axis.time(to)) });
+  }
+
   /** Move or widen the range: by shares of its length. */
   function shift(left, right) {
     const length = view.to - view.from, from = view.from + left * length, to = view.to + right * length;
-    if (to - from >= 60) choose({ from: text(from), to: text(to) });
+    if (to - from >= view.axis.least) limit(from, to);
   }
 
   const actions = {
