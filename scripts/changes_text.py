@@ -32,8 +32,9 @@ def headline(changes: Changes) -> str:
 def render(changes: Changes, labels: Mapping[str, str]) -> RenderableType:
     """A row for each change, and beneath the table what lies in its range; ``labels`` are the backends'."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("", "commit", "backend", "what", "effect", "95% interval", "series", "confidence", "tier"):
-        table.add_column(head, justify="right" if head in ("effect", "series", "confidence") else "left")
+    for head in ("", "commit", "backend", "what", "effect", "95% interval", "sure", "tier"):
+        width = 10 if head == "what" else None
+        table.add_column(head, justify="right" if head in ("effect", "sure") else "left", min_width=width)
     notes: list[Text] = []
     for number, change in enumerate(changes.changes, 1):
         style = "bold red" if change.alert else "" if change.tier is Tier.WORTH_REPORTING else "dim"
@@ -85,8 +86,7 @@ def _row(change: Change, labels: Mapping[str, str]) -> tuple[str, ...]:
     commit = "-" if change.cause is Cause.ENVIRONMENT else _range(change)
     better = "better" if lead.better else "worse"
     tier = "accepted" if change.accepted else change.tier.value
-    series = str(len(change.shown))
-    return (commit, backends, f"{what(lead)}: {better}", *size(lead), series, f"{change.confidence:.1%}", tier)
+    return (commit, backends, f"{what(lead)}: {better}", *size(lead), f"{change.confidence:.1%}", tier)
 
 
 def _range(change: Change) -> str:

@@ -78,7 +78,7 @@ def draw(figure: Figure) -> str:
         value_formatter=_tick,
         margin_right=48 if figure.dates else 20,  # half of the last day, which stands at the end of the axis
         # pygal leaves room for whole rows of the legend only: that of the last of three lines would be outside
-        margin_bottom=20 + (LEGEND_ROW if len(figure.series) % 2 else 0),
+        margin_bottom=28 + (LEGEND_ROW if len(figure.series) % 2 else 0),
         truncate_label=-1,
         spacing=8,
         style=pygal.style.Style(

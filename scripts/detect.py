@@ -17,6 +17,9 @@ from scripts.history import replace
 from scripts.model import PipelineError
 
 LINE = '{"values": [201.5, 199, null, 240]}'
+LOG_WIDTH = 140
+"""Columns where nobody sees a terminal: in a log, long lines are easier to read than folded ones."""
+
 EPILOG = """\
 examples:
   nox -s detect                                          all changes of the history: a table, and results/changes.json
@@ -77,7 +80,7 @@ def _over_history(args: argparse.Namespace) -> None:
     except OSError as error:
         raise PipelineError(f"{args.output.parent}: cannot be made: {error.strerror}", "choose another file") from error
     replace(args.output, changes.encode(found))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     console.print(changes_text.render(found, labels))
     console.print(f"Changes: {args.output}", highlight=False)
 

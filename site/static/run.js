@@ -2,7 +2,7 @@
    Shapes, dashes and class names are those of scripts/charts.py, so that charts.css styles these, too. */
 "use strict";
 
-const WIDTH = 640, HEIGHT = 360, LEFT = 64, RIGHT = 16, TOP = 44, BOTTOM = 84;
+const WIDTH = 640, HEIGHT = 372, LEFT = 64, RIGHT = 16, TOP = 44, BOTTOM = 96;
 const SVG = "http://www.w3.org/2000/svg";
 
 function node(name, attributes, text) {
