@@ -24,14 +24,14 @@ class Shot(NamedTuple):
     height: int = 1000
 
 
-def shots(run: str, other: str) -> list[Shot]:
-    """What is shown: the main pages, with ``run`` and another one that it is compared with."""
+def shots(run: str, pair: str) -> list[Shot]:
+    """What is shown: the main pages, the page of ``run``, and a ``pair`` of runs compared."""
     return [
         Shot("overview.png", "index.html"),
         Shot("overview-dark.png", "index.html", dark=True),
         Shot("overview-narrow.png", "index.html", width=360),
-        Shot("trend.png", "trend/fastapi.html#metric=cpu_ms_per_request"),
-        Shot("compare.png", f"compare.html?a={other}&b={run}"),
+        Shot("trend.png", "trend/django_asgi.html#metric=cpu_ms_per_request&scale=ratio"),
+        Shot("compare.png", pair),
         Shot("run-dark.png", f"run/{run}.html#figures", dark=True),
     ]
 
@@ -48,9 +48,10 @@ def main(site: Path) -> int:
         with visit(browser, base) as tab:  # the run that the overview is about, and the newest that it lists
             runs = tab.open("index.html").locator("main a[href^='run/']")
             links = [runs.nth(place).get_attribute("href") or "" for place in range(runs.count())]
-        run, *others = [Path(link).stem for link in links]
-        other = next((one for one in others if one != run), run)
-        for shot in shots(run, other):
+            pairs = tab.open("compare.html").locator("main a[href*='?a=']")
+            pair = pairs.first.get_attribute("href") if pairs.count() else None
+        run = Path(links[0]).stem
+        for shot in shots(run, pair or f"compare.html?a={run}"):
             with visit(browser, base, width=shot.width, dark=shot.dark) as tab:
                 tab.page.set_viewport_size({"width": shot.width, "height": shot.height})
                 tab.open(shot.page).screenshot(path=OUTPUT / shot.name)
