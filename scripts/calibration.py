@@ -45,9 +45,9 @@ class Case(Struct):
 class Effect(Struct):
     """What the sessions of one backend and one slow-down say.
 
-    ``found``: sessions that say a change in the right direction, in a metric that decides (of memory: the peak);
-    ``wrong``: in the other one, or, with nothing planted, any in any metric. ``covered`` of ``intervals`` 95% intervals of the metrics whose true
-    effect is known contain it.
+    ``found``: sessions that say a change in the right direction, in a metric that decides (of memory: the peak).
+    ``wrong``: in the other one, or, with nothing planted, any in any metric. ``covered`` of ``intervals`` 95%
+    intervals of the metrics whose true effect is known contain it.
     ``minutes``: mean wall time of a session, from bringing the stack up to its last block.
     """
 
