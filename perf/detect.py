@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from perf.recorded import KINDS, Kind, false_alarms, recorded_series
 from perf.scoring import MARGIN, Score, score
 from perf.series import NOISES, SIZES, Labelled, Noise, labelled_series
-from scripts import charts
+from scripts import charts, config
 from scripts.config import ROOT
 from scripts.model import Struct
 
@@ -23,6 +24,7 @@ SEED = 20261124
 
 DOCUMENT = ROOT / "docs" / "detect.md"
 FIGURE = ROOT / "docs" / "detect_recall.svg"
+RECORDED = ROOT / "history" / "calibration" / "native-duet"
 BEGIN, END = "<!-- measured: nox -s perf -- detect --write -->", "<!-- /measured -->"
 LONG = (1_000, 10_000)
 PATIENCE_S = 5.0
@@ -33,13 +35,14 @@ Detector = Callable[[Sequence[float]], list[int]]
 
 class Result(Struct):
     """What one detector did. ``scores``: on series with steps, by noise; ``quiet``: on series without any.
-
+    ``recorded``: false alarms for each 100 points of the A/A history.
     ``time_ms``: for each length of `LONG`, the shortest time for one series.
     """
 
     total: Score
     scores: dict[Noise, Score]
     quiet: dict[Noise, Score]
+    recorded: dict[Kind, float]
     time_ms: dict[int, float]
 
 
@@ -57,8 +60,12 @@ def measure(detector: Detector, seed: int, count: int) -> Result:
         found += places
         none = labelled_series(seed, count, noise, with_steps=False)
         quiet[noise] = score(none, [detector(one.values) for one in none])
+    recorded = {
+        kind: false_alarms(several, [detector(values) for values in several])
+        for kind, several in recorded_series(RECORDED, config.load().compare).items()
+    }
     times = {length: timed(detector, seed, length) for length in LONG}
-    return Result(total=score(series, found), scores=scores, quiet=quiet, time_ms=times)
+    return Result(total=score(series, found), scores=scores, quiet=quiet, recorded=recorded, time_ms=times)
 
 
 def timed(detector: Detector, seed: int, length: int, repeats: int = 5) -> float:
@@ -91,6 +98,10 @@ def rows(results: dict[str, Result]) -> list[list[str]]:
         *(
             row(f"false alarms for each 100 points, {noise}", [one.quiet[noise].false_alarms for one in each], 3)
             for noise in NOISES
+        ),
+        *(
+            row(f"false alarms for each 100 points, recorded A/A, {kind}", [one.recorded[kind] for one in each], 3)
+            for kind in KINDS
         ),
     ]
     for length in LONG:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perf.detect import BEGIN, END, draw, measure, render, rows, write
+from perf.detect import BEGIN, END, RECORDED, draw, measure, render, rows, write
+from perf.recorded import false_alarms, recorded_series
 from perf.scoring import MARGIN, matches, score
 from perf.series import CLOSEST, LENGTHS, MOST_STEPS, NOISE_CV, NOISES, SIZES, Labelled, disturbance, labelled_series
+from scripts import config
 from scripts.changepoints import change_points
 
 
@@ -99,3 +102,12 @@ def test_table_and_figure_of_a_real_measurement(tmp_path) -> None:
     assert "old" not in text
     assert f"| F1 | {table[1][1]} | 0.00 |" in text
     assert "nothing" in draw(results)
+
+
+def test_recorded_series_are_those_of_sessions_without_a_change() -> None:
+    series = recorded_series(RECORDED, config.load().compare)
+    assert {len(several) for several in series.values()} == {4 * 7}  # backends, metrics
+    for ratios, measured in zip(*series.values(), strict=True):
+        assert 0.9 < statistics.geometric_mean(ratios) < 1.1
+        assert len(measured) > len(ratios) >= 40
+    assert false_alarms([[1.0] * 50, [1.0] * 150], [[], [3, 70]]) == 1.0
