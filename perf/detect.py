@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from perf.recorded import KINDS, Kind, false_alarms, recorded_series
+from perf.recorded import KINDS, Kind, recorded_series, score_without_steps
 from perf.scoring import MARGIN, Score, score
 from perf.series import NOISES, SIZES, Labelled, Noise, labelled_series
 from scripts import charts, config
@@ -34,20 +35,27 @@ Detector = Callable[[Sequence[float]], list[int]]
 
 
 class Result(Struct):
-    """What one detector did. ``scores``: on series with steps, by noise; ``quiet``: on series without any.
-    ``recorded``: false alarms for each 100 points of the A/A history.
+    """What one detector did.
+
+    ``scores``: on series with steps, by noise; ``quiet``: on series without any; ``recorded``: on the A/A history.
     ``time_ms``: for each length of `LONG`, the shortest time for one series.
     """
 
     total: Score
     scores: dict[Noise, Score]
     quiet: dict[Noise, Score]
-    recorded: dict[Kind, float]
+    recorded: dict[Kind, Score]
     time_ms: dict[int, float]
 
 
+@functools.cache
+def _recorded() -> dict[Kind, list[list[float]]]:
+    """The A/A history, read once for all detectors."""
+    return recorded_series(RECORDED, config.load().compare)
+
+
 def measure(detector: Detector, seed: int, count: int) -> Result:
-    """``count`` series of each noise with steps, and as many without."""
+    """``count`` series of each noise with steps, and as many without; and the A/A history."""
     scores: dict[Noise, Score] = {}
     quiet: dict[Noise, Score] = {}
     series: list[Labelled] = []
@@ -61,8 +69,8 @@ def measure(detector: Detector, seed: int, count: int) -> Result:
         none = labelled_series(seed, count, noise, with_steps=False)
         quiet[noise] = score(none, [detector(one.values) for one in none])
     recorded = {
-        kind: false_alarms(several, [detector(values) for values in several])
-        for kind, several in recorded_series(RECORDED, config.load().compare).items()
+        kind: score_without_steps(several, [detector(values) for values in several])
+        for kind, several in _recorded().items()
     }
     times = {length: timed(detector, seed, length) for length in LONG}
     return Result(total=score(series, found), scores=scores, quiet=quiet, recorded=recorded, time_ms=times)
@@ -100,7 +108,11 @@ def rows(results: dict[str, Result]) -> list[list[str]]:
             for noise in NOISES
         ),
         *(
-            row(f"false alarms for each 100 points, recorded A/A, {kind}", [one.recorded[kind] for one in each], 3)
+            row(
+                f"false alarms for each 100 points, recorded A/A, {kind}",
+                [one.recorded[kind].false_alarms for one in each],
+                3,
+            )
             for kind in KINDS
         ),
     ]

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from perf.scoring import Score
 from scripts import calibration
 from scripts.model import METRICS, Comparison
 
@@ -33,6 +34,6 @@ def recorded_series(folder: Path, comparison: Comparison) -> dict[Kind, list[lis
     return found
 
 
-def false_alarms(series: Sequence[Sequence[float]], found: Sequence[Sequence[int]]) -> float:
-    """Points found for each 100 points of series in which there is none."""
-    return 100 * sum(map(len, found)) / sum(map(len, series))
+def score_without_steps(series: Sequence[Sequence[float]], found: Sequence[Sequence[int]]) -> Score:
+    """As `perf.scoring.score`, of series in which there is no step: whatever was found is false."""
+    return Score(points=sum(map(len, series)), found=sum(map(len, found)), steps={}, hits={})

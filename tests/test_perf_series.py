@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perf.detect import BEGIN, END, RECORDED, draw, measure, render, rows, write
-from perf.recorded import false_alarms, recorded_series
+from perf.recorded import recorded_series, score_without_steps
 from perf.scoring import MARGIN, matches, score
 from perf.series import CLOSEST, LENGTHS, MOST_STEPS, NOISE_CV, NOISES, SIZES, Labelled, disturbance, labelled_series
 from scripts import config
@@ -110,4 +110,4 @@ def test_recorded_series_are_those_of_sessions_without_a_change() -> None:
     for ratios, measured in zip(*series.values(), strict=True):
         assert 0.9 < statistics.geometric_mean(ratios) < 1.1
         assert len(measured) > len(ratios) >= 40
-    assert false_alarms([[1.0] * 50, [1.0] * 150], [[], [3, 70]]) == 1.0
+    assert score_without_steps([[1.0] * 50, [1.0] * 150], [[], [3, 70]]).false_alarms == 1.0

@@ -76,11 +76,12 @@
   function arrange(runs, series, { level, scale }, axis) {
     const groups = new Map(), total = new Map(), seen = new Map();
     if (axis.ordered) for (const run of series.run) total.set(axis.at(run), (total.get(axis.at(run)) ?? 0) + 1);
-    const beside = (place) => { // runs of one commit, in the order of their measurement
-      const all = total.get(place) ?? 1, number = seen.get(place) ?? 0;
+    const beside = (run) => { // runs of one commit, in the order of their measurement
+      const place = axis.at(run), all = total.get(place), number = seen.get(place) ?? 0;
       seen.set(place, number + 1);
-      return all > 1 ? 0.6 * (number / (all - 1) - 0.5) : 0;
+      return all > 1 ? place + 0.6 * (number / (all - 1) - 0.5) : place;
     };
+    const at = axis.ordered ? beside : axis.at;
     const points = series.run.map((run, row) => {
       const paired = runs.baseline[run] >= 0;
       const scope = level === "all" ? runs.scope[run] : -1;
@@ -89,7 +90,7 @@
       if (!groups.has(key)) groups.set(key, { key, index: groups.size, frame, scope, paired, size: 0 });
       const group = groups.get(key);
       group.size += 1;
-      return { x: axis.at(run) + beside(axis.at(run)), y: series.value[row], low: series.low?.[row] ?? null, high: series.high?.[row] ?? null, group: group.index, run };
+      return { x: at(run), y: series.value[row], low: series.low?.[row] ?? null, high: series.high?.[row] ?? null, group: group.index, run };
     });
     points.sort((a, b) => a.x - b.x || a.run - b.run);
     return { groups: [...groups.values()], points };
@@ -128,9 +129,9 @@
     return range[0] < range[1] ? range : [range[1], range[0] + 1];
   }
 
-  const marksAt = (axis) => marks.map((mark) => {
-    return { ...mark, x: axis.at(mark.run), from: mark.before === null ? null : axis.at(mark.before) };
-  }).sort((a, b) => a.x - b.x);
+  const marksAt = (axis) => marks
+    .map((mark) => ({ ...mark, x: axis.at(mark.run), from: mark.before === null ? null : axis.at(mark.before) }))
+    .sort((a, b) => a.x - b.x);
 
   async function show() {
     const turn = ++drawn, chosen = choices();
