@@ -20,7 +20,7 @@ from scripts.results import keep, make_run_id, measure_into
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
 from scripts.stats import Effect
-from scripts.verdict import BackendVerdict, Outcome, by_round, log_ratios, session_effect
+from scripts.verdict import BackendVerdict, Outcome, by_round, log_ratios, session_effect, slots_of
 from scripts.verdict_text import percent
 
 EPILOG = """\
@@ -146,8 +146,8 @@ def measured_effect(run: Run, backend: str, metric: str) -> Effect:
             "when the machine is quiet, run this again",
         )
     prior = noise.read_priors(run.environment.stack).get(f"{backend}/{metric}")
-    blocks = [block for block in run.blocks if block.backend == backend]
-    return session_effect(blocks, rounds, prior)
+    slots = slots_of(block for block in run.blocks if block.backend == backend)
+    return session_effect(slots, rounds, prior)
 
 
 def describe(found: Found, commits: Sequence[Commit], ids: Sequence[str], label: str) -> list[str]:

@@ -118,7 +118,8 @@ def next_case(cases: Sequence[Case], sessions: Iterable[CalibrationSession]) -> 
 def round_effects(session: CalibrationSession, metric: str) -> tuple[list[float], int]:
     """One log ratio a round without what the arms' slots differ by, and the degrees of freedom that this takes."""
     rounds = _by_round(session, metric)
-    levelled, taken = level_slots(np.array(list(rounds.values())), slots_of(session.run.blocks, rounds))
+    slots = slots_of(session.run.blocks)
+    levelled, taken = level_slots(np.array(list(rounds.values())), [slots[number] for number in rounds])
     return levelled.tolist(), taken
 
 
@@ -280,10 +281,11 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
 def _by_slot(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:
     """For each round: +1 where the candidate had the first slot or -1, and the round's log ratio; none in one slot."""
     rounds = _by_round(session, metric)
-    slots = slots_of(session.run.blocks, rounds)
-    if len(set(slots)) < 2:
-        return []
-    return [(1 if slot == min(slots) else -1, value) for slot, value in zip(slots, rounds.values(), strict=True)]
+    slots = slots_of(session.run.blocks)
+    used = {slots[number] for number in rounds}
+    return (
+        [(1 if slots[number] == min(used) else -1, value) for number, value in rounds.items()] if len(used) > 1 else []
+    )
 
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:

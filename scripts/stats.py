@@ -199,7 +199,7 @@ def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None, slots
     values = np.asarray(log_ratios, dtype=np.float64)
     if not values.size or not np.all(np.isfinite(values)):
         raise ValueError("an effect needs finite log ratios")
-    values, taken = level_slots(values, slots) if len(slots) else (values, 0)
+    values, taken = level_slots(values, slots)
     mean, error, degrees = moderated(values, prior, taken)
     return Effect(log_ratio=float(mean), error=float(error), degrees=float(degrees), rounds=values.size)
 

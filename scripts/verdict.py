@@ -169,15 +169,14 @@ def by_round(ratios: Mapping[int, Mapping[int, Sequence[float]]], levels: Sequen
     }
 
 
-def slots_of(blocks: Iterable[Block], rounds: Iterable[int]) -> list[int]:
-    """The slot that the candidate had in each of the rounds."""
-    found = {block.round: block.slot for block in blocks if block.arm == "candidate"}
-    return [found[number] for number in rounds]
+def slots_of(blocks: Iterable[Block]) -> dict[int, int]:
+    """By round, the slot that one backend's candidate had."""
+    return {block.round: block.slot for block in blocks if block.arm == "candidate"}
 
 
-def session_effect(blocks: Sequence[Block], rounds: Mapping[int, float], prior: Prior | None) -> Effect:
-    """The effect that one backend's rounds show, without what the slots of the arms differ by."""
-    return paired_effect(list(rounds.values()), prior, slots_of(blocks, rounds))
+def session_effect(slots: Mapping[int, int], rounds: Mapping[int, float], prior: Prior | None) -> Effect:
+    """The effect that one backend's rounds show, without what the slots of the arms (`slots_of`) differ by."""
+    return paired_effect(list(rounds.values()), prior, [slots[number] for number in rounds])
 
 
 def broken_backend(backend: Backend, arm: Arm, message: str) -> BackendVerdict:
@@ -225,6 +224,7 @@ def judge_backend(run: Run, backend: str, comparison: Comparison, priors: Mappin
     """What a run says of one backend. ``priors``: of the variance of a round's log ratio, by ``backend/metric``."""
     blocks = [block for block in run.blocks if block.backend == backend]
     reached = max((block.round for block in blocks), default=0)
+    slots = slots_of(blocks)
     levels = sorted({block.level for block in blocks})
     total_share = math.fsum(metric.share for metric in comparison.metrics.values())
     findings = []
@@ -237,7 +237,7 @@ def judge_backend(run: Run, backend: str, comparison: Comparison, priors: Mappin
         for level, share in scopes:
             rounds = by_round(ratios, levels if level is None else [level])
             prior = priors.get(f"{backend}/{name}") if level is None else None
-            findings.append(_find(run.profile, comparison, name, level, blocks, rounds, reached, share, prior))
+            findings.append(_find(run.profile, comparison, name, level, slots, rounds, reached, share, prior))
     statements = _statements(run, backend)
     failed = _sum(blocks, "failed")
     requests = _sum(blocks, "requests")
@@ -284,7 +284,7 @@ def _find(
     comparison: Comparison,
     metric: str,
     level: int | None,
-    blocks: Sequence[Block],
+    slots: Mapping[int, int],
     rounds: Mapping[int, float],
     reached: int,
     alpha: float,
@@ -301,12 +301,12 @@ def _find(
         until = {number: value for number, value in rounds.items() if number <= look}
         if look > reached or len(until) < 2:
             break
-        effect = session_effect(blocks, until, prior)
+        effect = session_effect(slots, until, prior)
         if outcome is None and effect.differs(test_level) and abs(effect.log_ratio) >= math.log1p(matters) / 2:
             better = (effect.log_ratio > 0) == (METRICS[metric].direction is Direction.HIGHER)
             outcome = Outcome.IMPROVEMENT if better else Outcome.REGRESSION
     if len(rounds) >= 2:
-        effect = session_effect(blocks, rounds, prior)
+        effect = session_effect(slots, rounds, prior)
     if effect is None:
         reason = f"{len(rounds)} of {reached} rounds are valid"
         return Finding(
