@@ -283,9 +283,9 @@ def _by_slot(session: CalibrationSession, metric: str) -> list[tuple[int, float]
     rounds = _by_round(session, metric)
     slots = slots_of(session.run.blocks)
     used = {slots[number] for number in rounds}
-    return (
-        [(1 if slots[number] == min(used) else -1, value) for number, value in rounds.items()] if len(used) > 1 else []
-    )
+    if len(used) < 2:
+        return []
+    return [(1 if slots[number] == min(used) else -1, value) for number, value in rounds.items()]
 
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:
