@@ -160,7 +160,7 @@ def main(arguments: Sequence[str]) -> int:
     """Returns 0."""
     parser = argparse.ArgumentParser(prog="nox -s perf -- detect", description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="of the series (%(default)s)")
-    parser.add_argument("--count", type=int, default=150, help="series of each kind of noise (%(default)s)")
+    parser.add_argument("--count", type=int, default=600, help="series of each kind of noise (%(default)s)")
     parser.add_argument("--write", action="store_true", help=f"write the table into {DOCUMENT.relative_to(ROOT)}")
     args = parser.parse_args(arguments)
     from perf.detectors import DETECTORS  # here, because only this benchmark's environment has them

@@ -3,11 +3,15 @@
 What a step has to stand out from is the noise of load tests: it is multiplicative (so positive values are compared as
 logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts. The search has four parts:
 
-1. *Clean*: a point further than `CLIP` standard deviations from its running median is moved to that distance
-   (Hampel's filter), which leaves steps alone and makes sums robust.
+1. *Clean*: a point far from its running median is moved nearer, and one that is very far, onto it (Hampel's three-part
+   function), which leaves steps alone and makes sums robust.
 2. *Propose*: seeded binary segmentation (Kovacs, Buehlmann, Li and Munk, Biometrika 110(1), 2023) with a low threshold.
 3. *Prune*: the weakest proposal goes until every one is significant against AR(1) noise.
-4. *Steps or drift*: the likelihood decides between steps alone and a slow curve with those steps that it leaves.
+4. *Steps or drift*: an information criterion decides between steps alone, fewer of them, none, and a slow curve with
+   those steps that it leaves.
+
+In 3 and 4 the noise's autocorrelation is not estimated but integrated out: in a short series, a few steps and a large
+autocorrelation explain the same, and the most likely value of either says nothing of the other.
 
 Everything after cleaning is sums over ranges, so that a test costs a few differences of cumulative sums.
 """
@@ -26,21 +30,22 @@ Ints = npt.NDArray[np.int64]
 SHORTEST = 4
 """Points of the shortest regime; what lasts fewer is a bad run, not a regime."""
 
-CLIP = 2.0
-"""Standard deviations from the running median at which a value is clipped."""
+NEAR, FAR, ABSURD = 2.5, 4.0, 6.0
+"""Standard deviations from the running median: up to the first a value stays, up to the second it counts as the first,
+and from there on it counts ever less, to nothing at the third."""
 
-PROPOSED = 3.0
+PROPOSED = 2.7
 """A place is looked at when the standardised difference of two ranges around it is above this."""
 
 SIGNIFICANT = 10.5
 """Evidence (twice the log-likelihood ratio) that a step between two halves of a series needs."""
 
-SCARCE = 3.5
+SCARCE = 3.2
 """Evidence needed besides for each e-fold by which a regime is shorter than that: there are as many more places for it
 (the scale penalty of Duembgen and Spokoiny, Annals of Statistics 29(1), 2001)."""
 
-CORRELATED = 10.0
-"""Evidence needed besides for each unit of autocorrelation, as its estimate is uncertain."""
+CORRELATED = 5.0
+"""Evidence needed besides for each unit of the autocorrelation that is left around the step."""
 
 MOST_CORRELATED = 0.95
 
@@ -50,17 +55,17 @@ BORROWED = 100
 DEGREE = 5
 """Of the polynomial that stands for a slow drift."""
 
-COEFFICIENT = 4.0
-"""Evidence that each coefficient of the polynomial needs when steps and drift are compared."""
-
-PARAMETERS = 2.5
-"""A step counts as so many coefficients: its height, and its place, which is freer than a coefficient."""
+FIRST = 3.0
+"""Log-likelihood (doubled) that any steps at all need besides what each of them needs: most series have none."""
 
 MOST_STEPS = 200
 """Above this, what the fit with a curve costs is not worth it."""
 
 ROUNDING = 1e-9
 """A variance, in units of the noise, below which differences are rounding errors."""
+
+AUTOCORRELATIONS = np.linspace(0.0, 0.9, 10)
+"""Over which the likelihood is averaged, each as likely beforehand."""
 
 
 def change_points(values: Sequence[float | None] | Floats) -> list[int]:
@@ -107,10 +112,12 @@ def standardised(values: Floats) -> Floats:
 
 
 def without_spikes(values: Floats) -> Floats:
-    """Values clipped to `CLIP` from the median of the seven around them: what lasts `SHORTEST` points stays."""
+    """Values less far from the median of the seven around them: what lasts `SHORTEST` points stays."""
     around = np.lib.stride_tricks.sliding_window_view(np.pad(values, SHORTEST - 1, mode="reflect"), 2 * SHORTEST - 1)
     middle = np.median(around, axis=1)
-    return np.asarray(np.clip(values, middle - CLIP, middle + CLIP))
+    distance = values - middle
+    believed = np.interp(np.abs(distance), (0.0, NEAR, FAR, ABSURD), (0.0, NEAR, NEAR, 0.0))
+    return np.asarray(middle + np.sign(distance) * believed)
 
 
 def propose(values: Floats) -> Ints:
@@ -185,25 +192,31 @@ def prune(sums: Sums, cuts: Ints) -> Ints:
 def margin(sums: Sums, cuts: Ints) -> Floats:
     """By how much the evidence for each cut, given its neighbours, is above what is needed; below 0 it falls.
 
-    The evidence is twice the log-likelihood ratio of two levels against one, both with Gaussian AR(1) noise fitted to
-    the residuals of the regimes on either side, to which `BORROWED` points of the whole series' residuals are added.
+    The evidence is twice the log-likelihood ratio of two levels against one in the regimes on either side, to whose
+    residuals `BORROWED` points of the whole series' residuals are added.
     """
     edges = np.concatenate(([0], cuts, [sums.size]))
     start, stop = edges[:-2], edges[2:]
     squares, lagged = sums.spread(edges[:-1], edges[1:])
     borrowed = np.minimum(BORROWED, sums.size - (stop - start))
-    count = stop - start + borrowed
-    floor = ROUNDING * count
     elsewhere = borrowed / sums.size
     more, further = elsewhere * squares.sum(), elsewhere * lagged.sum()
-    squares2 = np.maximum(squares[:-1] + squares[1:] + more, floor)
-    lagged2 = lagged[:-1] + lagged[1:] + further
-    squares1, lagged1 = sums.spread(start, stop)
-    squares1, lagged1 = np.maximum(squares1 + more, floor), lagged1 + further
-    phi1 = np.clip(lagged1 / squares1, 0.0, MOST_CORRELATED)
-    phi2 = np.clip(lagged2 / squares2, 0.0, MOST_CORRELATED)
-    evidence = count * np.log(squares1 * (1 - phi1**2) / (squares2 * (1 - phi2**2)))
-    return np.asarray(evidence - needed(edges, phi2))
+    count = (stop - start + borrowed).astype(np.float64)
+    squares, lagged = squares[:-1] + squares[1:] + more, lagged[:-1] + lagged[1:] + further
+    phi = np.clip(lagged / np.maximum(squares, ROUNDING * count), 0.0, MOST_CORRELATED)
+    whole, whole_lagged = sums.spread(start, stop)
+    ratio = likelihood(squares, lagged, count) - likelihood(whole + more, whole_lagged + further, count)
+    return np.asarray(2 * ratio - needed(edges, phi))
+
+
+def likelihood(squares: Floats, lagged: Floats, count: Floats) -> Floats:
+    """The log-likelihood of residuals with AR(1) noise, up to a constant: the most likely variance, and the mean over
+    `AUTOCORRELATIONS`. ``squares``, ``lagged``: sums of their squares and lag-1 products; ``count``: how many they are.
+    """
+    floor = ROUNDING * count
+    phi = AUTOCORRELATIONS[:, None]
+    innovations = np.maximum(squares * (1 + phi**2) - 2 * phi * lagged, floor)
+    return np.asarray(np.logaddexp.reduce(0.5 * np.log(1 - phi**2) - count / 2 * np.log(innovations)))
 
 
 def needed(edges: Ints, phi: Floats | float) -> Floats:
@@ -227,10 +240,10 @@ def relocate(values: Floats, cuts: Ints) -> Ints:
 
 
 def steps_or_drift(values: Floats, cuts: Ints) -> Ints:
-    """The cuts that are needed beside the slow curve that explains the series best, which may be none.
+    """The cuts that are needed beside the slow curve that explains the series best; there may be no curve, and no cuts.
 
-    Beside each curve (a polynomial of degree 1 to `DEGREE`), the weaker half of the cuts that are not needed is left
-    out until all are needed. Without a curve, all stay.
+    Beside each curve (a polynomial of degree 0 to `DEGREE`) the weaker half of the cuts that are not needed is left
+    out until all are needed, then the weaker half of all, to none.
     """
     if not 0 < cuts.size <= MOST_STEPS:
         return cuts
@@ -238,21 +251,26 @@ def steps_or_drift(values: Floats, cuts: Ints) -> Ints:
     curves, _ = np.linalg.qr(
         np.polynomial.legendre.legvander(time, DEGREE)
     )  # its first columns are curves of less degree
-    best, kept = _fit(values, curves[:, :1], cuts)[0], cuts
-    for degree in range(1, DEGREE + 1):
+    best, kept = -math.inf, cuts
+    for degree in range(DEGREE + 1):
         left = cuts
-        score, margins = _fit(values, curves[:, : degree + 1], left)
-        while failing := int(np.count_nonzero(margins <= 0)):
-            left = np.sort(left[np.argsort(margins)[(failing + 1) // 2 :]])
+        while True:
             score, margins = _fit(values, curves[:, : degree + 1], left)
-        if score - degree * COEFFICIENT > best:
-            best, kept = score - degree * COEFFICIENT, left
+            failing = int(np.count_nonzero(margins <= 0)) if degree else 0  # without a curve all have been pruned
+            if not failing and score > best:
+                best, kept = score, left
+            if not left.size:
+                break
+            left = np.sort(left[np.argsort(margins)[((failing or left.size) + 1) // 2 :]])
     return kept
 
 
 def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
-    """Least squares of curve and steps together: their penalised log-likelihood (doubled, up to a constant), and the
-    margin of each step, by Wald's statistic with the variance of AR(1) noise.
+    """Least squares of curve and steps together: their information criterion (larger is better), and the margin of
+    each step, by Wald's statistic with the variance of AR(1) noise.
+
+    The criterion is the doubled log-likelihood less ``log n`` for each coefficient of the curve, and twice that for a
+    step, whose place is a parameter, too (Zhang and Siegmund, Biometrics 63(1), 2007).
 
     ``curve``: orthonormal columns, the first of them constant. A step's column is 0 before its cut and 1 from there on,
     so that its products with anything are sums from the cut to the end.
@@ -266,7 +284,10 @@ def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
     rest = values - np.repeat(np.concatenate(([0.0], np.cumsum(height))), np.diff(edges))
     rest = rest - curve @ (curve.T @ rest)
     squares = max(float(rest @ rest), ROUNDING * size)
-    phi = min(max(float(rest[1:] @ rest[:-1]) / squares, 0.0), MOST_CORRELATED)
-    score = -size * math.log(squares * (1 - phi**2)) - PARAMETERS * cuts.size * COEFFICIENT
+    lagged = float(rest[1:] @ rest[:-1])
+    phi = min(max(lagged / squares, 0.0), MOST_CORRELATED)
+    parameters = (curve.shape[1] - 1 + 2 * cuts.size) * math.log(size)
+    reluctance = FIRST if cuts.size else 0.0
+    fit = likelihood(np.array([squares]), np.array([lagged]), np.array([float(size)]))
     wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    return score, np.asarray(wald - needed(edges, phi))
+    return 2 * float(fit[0]) - parameters - reluctance, np.asarray(wald - needed(edges, phi))
