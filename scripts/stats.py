@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # loads `special` when it is asked for: most of what imports this module never does
 
 from scripts.model import Struct
 
@@ -88,7 +88,7 @@ def log_ratio_interval(
         return Ratio(ratio=float(np.exp(mean)), low=None, high=None, confidence=confidence, pairs=own.size, degrees=0)
     squares = sum(float(np.sum((group - np.mean(group)) ** 2)) for group in groups if group.size > 1)
     error = np.sqrt(squares / degrees / own.size)
-    reach = float(special.stdtrit(degrees, 0.5 + confidence / 2) * error)
+    reach = float(scipy.special.stdtrit(degrees, 0.5 + confidence / 2) * error)
     low, centre, high = np.exp([mean - reach, mean, mean + reach]).tolist()
     return Ratio(ratio=centre, low=low, high=high, confidence=confidence, pairs=own.size, degrees=degrees)
 
@@ -146,12 +146,12 @@ class Effect(Struct):
 
         Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2 (sample sizes).
         """
-        reach = float(special.stdtrit(self.degrees, 1 - level / 2) + special.stdtrit(self.degrees, power))
+        reach = float(scipy.special.stdtrit(self.degrees, 1 - level / 2) + scipy.special.stdtrit(self.degrees, power))
         return math.expm1(min(self.error * reach, LARGEST))
 
     def _reach(self, level: float) -> float:
         """How far the interval at ``level`` goes to either side, as a logarithm."""
-        return self.error * float(special.stdtrit(self.degrees, 1 - level / 2))
+        return self.error * float(scipy.special.stdtrit(self.degrees, 1 - level / 2))
 
 
 def level_slots(log_ratios: Floats, slots: Sequence[int]) -> tuple[Floats, int]:
@@ -215,7 +215,7 @@ def moderated(log_ratios: Floats, prior: Prior | None, taken: int = 0) -> tuple[
     own = log_ratios.var(axis=-1, ddof=1) if own_degrees else np.zeros(log_ratios.shape[:-1])
     weight, between = np.zeros_like(own), 0.0
     if prior is not None:
-        fits = own <= prior.variance * special.fdtri(own_degrees, prior.degrees, 0.99) if own_degrees else True
+        fits = own <= prior.variance * scipy.special.fdtri(own_degrees, prior.degrees, 0.99) if own_degrees else True
         weight, between = np.where(fits, prior.degrees, 0.0), prior.session_variance
     elif not own_degrees:
         raise ValueError("one round shows no spread")
@@ -237,7 +237,7 @@ def mean_ratios(log_ratios: Floats, level: float = 0.05) -> tuple[Floats, Floats
         means = np.nansum(log_ratios, axis=-1) / counts
         squares = np.nansum((log_ratios - means[..., np.newaxis]) ** 2, axis=-1)
         degrees = np.where(counts > 1, counts - 1.0, np.nan)
-        reach = np.sqrt(squares / degrees / counts) * special.stdtrit(degrees, 1 - level / 2)
+        reach = np.sqrt(squares / degrees / counts) * scipy.special.stdtrit(degrees, 1 - level / 2)
     return np.exp(means), np.exp(means - reach), np.exp(means + reach)
 
 
@@ -253,16 +253,16 @@ def fit_prior(variances: Sequence[float], degrees: Sequence[float]) -> Prior:
         raise ValueError("a prior needs at least three variances")
     logs = np.log([v for v, _ in pairs])
     half = np.array([d for _, d in pairs]) / 2
-    centred = logs - special.digamma(half) + np.log(half)
+    centred = logs - scipy.special.digamma(half) + np.log(half)
     mean = float(np.mean(centred))
-    excess = float(np.var(centred, ddof=1) - np.mean(special.polygamma(1, half)))
-    least = float(special.polygamma(1, MOST_PRIOR_DEGREES / 2))
+    excess = float(np.var(centred, ddof=1) - np.mean(scipy.special.polygamma(1, half)))
+    least = float(scipy.special.polygamma(1, MOST_PRIOR_DEGREES / 2))
     d0 = MOST_PRIOR_DEGREES
     if excess > least:
         from scipy import optimize  # here, as it takes long to load and only calibration needs it
 
-        d0 = 2 * float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, MOST_PRIOR_DEGREES))
-    return Prior(variance=math.exp(mean + special.digamma(d0 / 2) - math.log(d0 / 2)), degrees=d0)
+        d0 = 2 * float(optimize.brentq(lambda x: scipy.special.polygamma(1, x) - excess, 1e-3, MOST_PRIOR_DEGREES))
+    return Prior(variance=math.exp(mean + scipy.special.digamma(d0 / 2) - math.log(d0 / 2)), degrees=d0)
 
 
 def session_variance(sessions: Sequence[Sequence[float]]) -> float:
