@@ -36,7 +36,7 @@ def plan(catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calib
         *(_commit(sha, catalog, shell) for sha in catalog.commits),
         Job("embeds", everything, lambda: _encoded(embeds.files(catalog, shell)), heavy=True),
         Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
-        _method(catalog, shell, everything, calibrations),
+        _method(catalog, shell, calibrations),
         Job("pages", everything, lambda: _pages(catalog, shell, site)),
         _static(ROOT / "site"),
     ]
@@ -89,22 +89,21 @@ def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> P
     yield "index.html", overview.render(catalog, shell, record).encode()
 
 
-def _method(catalog: Catalog, shell: Shell, everything: bytes, folder: Path) -> Job:
+def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
     """What calibration says takes seconds to compute, so that it is looked at only when its sessions changed."""
+    places = {name: card.place for name, card in catalog.environments.items()}
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.json"))]
 
     def make() -> Pages:
-        from scripts import calibration  # here, as what it needs takes half a second to load
+        found = {}
+        for one in sorted({path.parent for path in folder.rglob("*.json")}):
+            from scripts import calibration  # here, as what it needs takes half a second to load
 
-        folders = sorted({path.parent for path in folder.rglob("*.json")})
-        found = {
-            one.name: said
-            for one in folders
-            if (said := method.calibrated(calibration.read_sessions(one), catalog.config.compare))
-        }
+            if said := method.calibrated(calibration.read_sessions(one), catalog.config.compare):
+                found[one.name] = said
         yield "method.html", method.render(catalog, shell, found).encode()
 
-    return Job("method", digest(everything, stamps), make, heavy=bool(stamps))
+    return Job("method", digest(shell, places, tuple(catalog.years), stamps), make, heavy=bool(stamps))
 
 
 def _pages(catalog: Catalog, shell: Shell, site: Mapping[str, str]) -> Pages:

@@ -58,8 +58,10 @@ def parquet(cards: Sequence[RunCard], backends: Sequence[str]) -> bytes:
     """The same columns, numbers as 32-bit floats, names as dictionaries. Rows come by backend, level and arm, then by
     run; what a run has not is left out.
     """
-    import pyarrow as pa
+    import pyarrow as pa  # here, as few builds have a new table to write
     from pyarrow import parquet as pq
+
+    from scripts.pages import arrow
 
     rows = [_part(cards, place, backend, arm) for place, backend in enumerate(backends) for arm in range(len(ARMS))]
     columns = {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
@@ -69,24 +71,28 @@ def parquet(cards: Sequence[RunCard], backends: Sequence[str]) -> bytes:
         names = dict.fromkeys(text(card) for card in cards)
         places = {name: place for place, name in enumerate(names)}
         each = np.array([places[text(card)] for card in cards], dtype=np.int32)
-        return pa.DictionaryArray.from_arrays(each[runs], pa.array(list(names), pa.string()))
+        return arrow.names(each[runs], names)
 
-    started = np.array([card.time for card in cards], dtype="datetime64[s]")
+    started = np.array([card.time for card in cards], dtype=np.int64)
     table = {
         "run": of_runs(lambda card: card.id),
-        "started": pa.array(started[runs], pa.timestamp("s", "UTC")),
+        "started": arrow.numbers(started[runs], pa.timestamp("s", "UTC")),
         "commit": of_runs(lambda card: card.commit.sha),
         "baseline": of_runs(lambda card: card.baseline.sha if card.baseline else ""),
         "profile": of_runs(lambda card: card.profile),
         "environment": of_runs(lambda card: card.fingerprint),
-        "backend": pa.DictionaryArray.from_arrays(columns.pop("backend"), pa.array(list(backends))),
-        "level": pa.array(columns.pop("level")),
-        "arm": pa.DictionaryArray.from_arrays(columns.pop("arm"), pa.array(ARMS)),
-        **{name: pa.array(columns[name], from_pandas=True) for name in METRIC_NAMES},
+        "backend": arrow.names(columns.pop("backend"), backends),
+        "level": arrow.numbers(columns.pop("level")),
+        "arm": arrow.names(columns.pop("arm"), ARMS),
+        **{name: arrow.numbers(columns[name]) for name in METRIC_NAMES},
     }
     buffer = io.BytesIO()
     pq.write_table(
-        pa.table(table), buffer, use_dictionary=list(FACTS), compression="snappy", write_statistics=["run", "started"]
+        pa.Table.from_arrays([*table.values()], [*table]),
+        buffer,
+        use_dictionary=list(FACTS),
+        compression="snappy",
+        write_statistics=["run", "started"],
     )
     return buffer.getvalue()
 
