@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts import prose
 from scripts.changes import Change
-from scripts.model import METRICS, Event, Struct
+from scripts.model import METRICS, Event, Metric, Struct
 from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.shell import Page, Shell, day
@@ -13,26 +13,16 @@ from scripts.templates import Table
 SHOWN = ("throughput_rps", "cpu_ms_per_request")
 
 
-class RunRow(Struct):
-    """A run in the commit's list; ``values``: of each metric of `SHOWN`, by backend, over all levels."""
-
-    id: str
-    started: str
-    profile: str
-    place: str
-    paired: bool
-    parity: bool
-    values: tuple[dict[str, float | None], ...]
-
-
 class CommitFacts(Struct):
-    """All that the page shows. ``before`` and ``after``: the nearest measured commits of the line."""
+    """All that the page shows. ``runs``: newest first; ``before`` and ``after``: the nearest measured commits of the
+    line.
+    """
 
     sha: str
     subject: str
     committed_at: str
     branch: str
-    runs: tuple[RunRow, ...]
+    runs: tuple[RunCard, ...]
     changes: tuple[Change, ...]
     events: tuple[Event, ...]
     reaches: tuple[str, ...]
@@ -57,7 +47,7 @@ def facts(sha: str, catalog: Catalog) -> CommitFacts:
         subject=newest.subject if newest else revision.subject if revision else "",
         committed_at=newest.committed_at if newest else "",
         branch=newest.branch if newest else "",
-        runs=tuple(_row(card) for card in reversed(cards)),
+        runs=tuple(reversed(cards)),
         changes=catalog.changes_in.get(sha, ()),
         events=catalog.events_at.get(sha, ()),
         reaches=revision.reaches if revision else (),
@@ -74,31 +64,21 @@ def render(facts: CommitFacts, shell: Shell) -> str:
         Page(path=path(facts.sha), title=f"Commit {facts.sha[:7]}"),
         facts=facts,
         changes=changes_page.entries(facts.changes, shell.backends),
-        tables=tuple(_table(facts, shell, place, name) for place, name in enumerate(SHOWN)) if facts.runs else (),
+        tables=tuple(_table(facts, shell, METRICS[name]) for name in SHOWN) if facts.runs else (),
         reaches=prose.listing([shell.backends.get(name, name) for name in facts.reaches]) if facts.reaches else "",
     )
 
 
-def _row(card: RunCard) -> RunRow:
-    return RunRow(
-        id=card.id,
-        started=card.started,
-        profile=card.profile,
-        place=card.place,
-        paired=card.baseline is not None,
-        parity=card.parity,
-        values=tuple({backend: card.value(backend, metric) for backend in card.backends} for metric in SHOWN),
-    )
-
-
-def _table(facts: CommitFacts, shell: Shell, place: int, name: str) -> Table:
-    """A row for each run, a column for each backend that any of them has."""
-    backends = [backend for backend in shell.backends if any(backend in run.values[place] for run in facts.runs)]
+def _table(facts: CommitFacts, shell: Shell, metric: Metric) -> Table:
+    """A row for each run, over all levels; a column for each backend that any of them has."""
+    backends = [backend for backend in shell.backends if any(backend in run.labels for run in facts.runs)]
     rows = [
-        (f"{day(run.started)}, {run.profile}", *(prose.figure(run.values[place].get(backend)) for backend in backends))
+        (
+            f"{day(run.started)}, {run.profile}",
+            *(prose.figure(run.value(backend, metric.name)) for backend in backends),
+        )
         for run in facts.runs
     ]
-    metric = METRICS[name]
     return Table(
         header=(f"{metric.label} ({metric.unit})", *(shell.backends[backend] for backend in backends)), rows=tuple(rows)
     )

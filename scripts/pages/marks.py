@@ -122,4 +122,4 @@ def _environments(catalog: Catalog, backend: str) -> Iterator[Mark]:
 
 def numbered(catalog: Catalog) -> dict[str, int]:
     """A number for each environment, by its fingerprint, in the order in which the runs have them."""
-    return {name: number for number, name in enumerate(dict.fromkeys(card.fingerprint for card in catalog.cards), 1)}
+    return {name: number for number, name in enumerate(catalog.environments, 1)}
