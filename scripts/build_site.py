@@ -16,7 +16,8 @@ from scripts import changes, checkout, config, prose
 from scripts.changes import Changes
 from scripts.escape import plain
 from scripts.model import Config
-from scripts.pages.output import Output, State, code_digest, digest
+from scripts.pages.cache import Cache, State
+from scripts.pages.output import Output, code_digest, digest
 from scripts.pages.plan import plan
 from scripts.pages.reading import read_catalog
 from scripts.pages.shell import Shell
@@ -48,16 +49,10 @@ def _build(args: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False)
     settings = config.load()
     roots = args.history or [config.PROJECT / "history"]
-    code = code_digest()
     output = Output(args.output)
-    state = output.remembered(code)
-    catalog, recorded = read_catalog(
-        roots,
-        settings,
-        line=args.line,
-        known=state.entries,
-        told=_progress(console, "reading runs"),
-    )
+    cache = Cache(output.folder.with_name(f".{output.folder.name}.cache"), code_digest())
+    catalog, recorded = read_catalog(roots, settings, cache, line=args.line, told=_progress(console, "reading runs"))
+    state = cache.state()
     key = digest([entry.digest for entry in recorded.entries], catalog.line, catalog.events)
     found = changes.read(args.changes) if args.changes else None
     if found is None and catalog.cards and catalog.line:
@@ -66,9 +61,8 @@ def _build(args: argparse.Namespace) -> int:
     repository = checkout.web_address() if args.repository is None else args.repository.rstrip("/")
     shell = Shell(title=args.title, repository=repository, backends=catalog.labels)
     jobs = plan(catalog, recorded, shell, head=checkout.current().sha, calibrations=roots[0] / "calibration")
-    now = State(code=code, entries=recorded.seen, made=state.made, changes_key=key, changes=found)
-    del state
-    tally = output.build(jobs, now, _progress(console, "making pages"))
+    state = msgspec.structs.replace(state, changes_key=key, changes=found)
+    tally = output.build(jobs, cache, state, _progress(console, "making pages"))
     if catalog.damaged:
         skipped = prose.count(len(catalog.damaged), "file")
         print("\n  ".join([f"{skipped} of the history do not count:", *map(plain, catalog.damaged)]), file=sys.stderr)

@@ -7,6 +7,7 @@ branch (`scripts.data_branch`). Files are added whole and never written again.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -97,11 +98,15 @@ def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
     for root in roots:
         if not root.is_dir():
             raise PipelineError(f"{root}: no such folder", "a history is a folder with runs/YYYY/MM/<run id>.json")
-        for path in sorted((root / "runs").rglob("*")):
-            if RUN_ID.fullmatch(path.stem) and path == root / locate(path.stem):
-                runs.setdefault(path.stem, []).append(path)
-            elif not path.is_dir():
-                others.append(Skipped(path, "not a run's file: those are runs/YYYY/MM/<run id>.json"))
+        for name, below, files in os.walk(root / "runs"):
+            below.sort()
+            folder = Path(name)
+            for file in sorted(files):
+                path, found = folder / file, RUN_ID.fullmatch(file.removesuffix(".json"))
+                if found and file.endswith(".json") and folder.parts[-3:] == ("runs", found[1], found[2]):
+                    runs.setdefault(found[0], []).append(path)
+                else:
+                    others.append(Skipped(path, "not a run's file: those are runs/YYYY/MM/<run id>.json"))
     return runs, others
 
 

@@ -18,7 +18,7 @@ SHA = f"{12:040x}"
 def test_a_commit_that_was_measured() -> None:
     catalog = make_catalog(RUNS, [Event(commit=SHA, kind="dependency", text="new <driver>")])
     facts = commit_page.facts(SHA, catalog)
-    found = check(commit_page.render(facts, SHELL))
+    found = check(commit_page.render(catalog.by_commit[SHA][::-1], facts, SHELL))
     assert facts.before
     assert facts.after
     targets = found.targets(commit_page.path(SHA))
@@ -34,7 +34,7 @@ def test_a_commit_that_was_measured() -> None:
 
 def test_a_commit_that_was_not_measured_says_how() -> None:
     catalog = make_catalog(RUNS)
-    found = check(commit_page.render(commit_page.facts(ANCHOR.commit, catalog), SHELL))
+    found = check(commit_page.render((), commit_page.facts(ANCHOR.commit, catalog), SHELL))
     assert "Not measured" in found.text
     assert "nox -s backfill" in found.text
     assert ANCHOR.reason in found.text
@@ -45,7 +45,7 @@ def test_every_commit_that_pages_name_has_a_page() -> None:
     assert {f"{50:040x}", ANCHOR.commit, *(run.commit.sha for run in RUNS)} <= set(catalog.commits)
     for sha in catalog.commits:
         facts = commit_page.facts(sha, catalog)
-        found = check(commit_page.render(facts, SHELL))
+        found = check(commit_page.render(catalog.by_commit.get(sha, ()), facts, SHELL))
         named = {target for target in found.targets(commit_page.path(sha)) if target.startswith("commit/")}
         assert named <= {commit_page.path(other) for other in catalog.commits}
         assert msgspec.msgpack.encode(facts)

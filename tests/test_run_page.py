@@ -29,7 +29,7 @@ def number(text: str) -> float:
 def page(run: Run, *others: Run, detailed: bool = True) -> tuple[str, Document]:
     catalog = make_catalog([*others, run])
     facts = msgspec.structs.replace(run_page.facts(catalog.cards[-1], catalog), detailed=detailed)
-    html = run_page.render(run, facts, SHELL)
+    html = run_page.render(run, catalog.cards[-1], facts, SHELL)
     return html, check(html)
 
 
@@ -102,7 +102,7 @@ def test_changes_and_events_stand_at_their_runs() -> None:
     catalog = make_catalog(runs, [Event(commit=f"{12:040x}", kind="fix", text=HOSTILE)])
     facts = run_page.facts(catalog.cards[12], catalog)
     assert [change.backends for change in facts.changes] == [("fastapi",)]
-    found = check(run_page.render(runs[12], facts, SHELL))
+    found = check(run_page.render(runs[12], catalog.cards[12], facts, SHELL))
     assert "FastAPI: " in found.text
     assert HOSTILE.replace("\u202e", "\ufffd") in found.text
     assert run_page.facts(catalog.cards[3], catalog).changes == ()

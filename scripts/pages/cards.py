@@ -50,7 +50,7 @@ def card_of(run: Run) -> RunCard:
         invalid=len(invalid),
         lost=sum(_place(block) not in made_good for block in invalid),
         complete=run.complete,
-        numbers=numbers(run, levels).astype("<f4").tobytes(),
+        numbers=memoryview(numbers(run, levels).astype("<f4").tobytes()),
     )
 
 

@@ -1,7 +1,6 @@
 """What all pages of the site are made from: a card for each run, and what is known of the history as a whole.
 
-A page module renders text from it and touches nothing else: ``render(catalog: Catalog, shell: Shell, ...) -> str``, and
-for the page of a run ``render_run(run: Run, card: RunCard, catalog: Catalog, shell: Shell) -> str``.
+A page module renders text from it and touches nothing else: ``render(catalog: Catalog, shell: Shell, ...) -> str``.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class RunCard(Struct):
     invalid: int
     lost: int
     complete: bool
-    numbers: bytes
+    numbers: memoryview
 
     @property
     def backends(self) -> tuple[str, ...]:

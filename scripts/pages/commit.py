@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scripts import prose
 from scripts.changes import Change
 from scripts.model import METRICS, Event, Metric, Struct
@@ -14,7 +16,7 @@ SHOWN = ("throughput_rps", "cpu_ms_per_request")
 
 
 class CommitFacts(Struct):
-    """All that the page shows. ``runs``: newest first; ``before`` and ``after``: the nearest measured commits of the
+    """What the page shows beside the runs themselves. ``before`` and ``after``: the nearest measured commits of the
     line.
     """
 
@@ -22,7 +24,6 @@ class CommitFacts(Struct):
     subject: str
     committed_at: str
     branch: str
-    runs: tuple[RunCard, ...]
     changes: tuple[Change, ...]
     events: tuple[Event, ...]
     reaches: tuple[str, ...]
@@ -37,7 +38,7 @@ def path(sha: str) -> str:
 
 
 def facts(sha: str, catalog: Catalog) -> CommitFacts:
-    """All that the page of one commit shows."""
+    """All that the page of one commit needs to know beside its runs."""
     cards = catalog.by_commit.get(sha, ())
     revision = catalog.line[catalog.places[sha]] if sha in catalog.places else None
     newest = cards[-1].commit if cards else None
@@ -47,7 +48,6 @@ def facts(sha: str, catalog: Catalog) -> CommitFacts:
         subject=newest.subject if newest else revision.subject if revision else "",
         committed_at=newest.committed_at if newest else "",
         branch=newest.branch if newest else "",
-        runs=tuple(reversed(cards)),
         changes=catalog.changes_in.get(sha, ()),
         events=catalog.events_at.get(sha, ()),
         reaches=revision.reaches if revision else (),
@@ -57,27 +57,28 @@ def facts(sha: str, catalog: Catalog) -> CommitFacts:
     )
 
 
-def render(facts: CommitFacts, shell: Shell) -> str:
-    """The page."""
+def render(runs: Sequence[RunCard], facts: CommitFacts, shell: Shell) -> str:
+    """The page; ``runs``: those of the commit, newest first."""
     return shell.render(
         "commit.html",
         Page(path=path(facts.sha), title=f"Commit {facts.sha[:7]}"),
+        runs=runs,
         facts=facts,
         changes=changes_page.entries(facts.changes, shell.backends),
-        tables=tuple(_table(facts, shell, METRICS[name]) for name in SHOWN) if facts.runs else (),
+        tables=tuple(_table(runs, shell, METRICS[name]) for name in SHOWN) if runs else (),
         reaches=prose.listing([shell.backends.get(name, name) for name in facts.reaches]) if facts.reaches else "",
     )
 
 
-def _table(facts: CommitFacts, shell: Shell, metric: Metric) -> Table:
+def _table(runs: Sequence[RunCard], shell: Shell, metric: Metric) -> Table:
     """A row for each run, over all levels; a column for each backend that any of them has."""
-    backends = [backend for backend in shell.backends if any(backend in run.labels for run in facts.runs)]
+    backends = [backend for backend in shell.backends if any(backend in run.labels for run in runs)]
     rows = [
         (
             f"{day(run.started)}, {run.profile}",
             *(prose.figure(run.value(backend, metric.name)) for backend in backends),
         )
-        for run in facts.runs
+        for run in runs
     ]
     return Table(
         header=(f"{metric.label} ({metric.unit})", *(shell.backends[backend] for backend in backends)), rows=tuple(rows)

@@ -14,19 +14,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from scripts.changes import Changes
 from scripts.config import ROOT
-from scripts.history import replace
 from scripts.model import PipelineError, Struct
-from scripts.pages.reading import Entry
+from scripts.pages.cache import Cache, Made, State
 from scripts.pages.workers import Told, spread
 
 MARK = "data/index.json"
 """Every site has it; a folder with other things in it has not."""
 
 CHUNK = 32
-Made = tuple[bytes, tuple[str, ...]]
-"""Of a job: its key, and the files that it made."""
 
 
 class Job(NamedTuple):
@@ -36,19 +32,6 @@ class Job(NamedTuple):
     key: bytes
     make: Callable[[], Iterable[tuple[str, bytes]]]
     heavy: bool = False
-
-
-class State(Struct):
-    """What is remembered from one build to the next, beside the site. ``code``: a digest of what made it.
-
-    ``changes`` were found in what ``changes_key`` is a digest of.
-    """
-
-    code: bytes
-    entries: tuple[Entry, ...] = ()
-    made: dict[str, Made] = {}  # noqa: RUF012 (msgspec copies it)
-    changes_key: bytes = b""
-    changes: Changes | None = None
 
 
 class Tally(Struct):
@@ -64,7 +47,6 @@ class Output:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._state_path = self.folder.with_name(f".{self.folder.name}.cache")
         if self.folder.exists() and not self.folder.is_dir():
             raise PipelineError(f"{folder}: is a file", "choose another folder with --output")
         if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / MARK).exists():
@@ -77,16 +59,8 @@ class Output:
         except OSError as error:
             raise PipelineError(f"{folder}: cannot be written: {error.strerror}", "choose another folder") from error
 
-    def remembered(self, code: bytes) -> State:
-        """What the last build left; nothing where other code made it, or what is left makes no sense."""
-        try:
-            state = msgspec.msgpack.decode(self._state_path.read_bytes(), type=State)
-        except (OSError, msgspec.DecodeError):
-            return State(code=code)
-        return state if state.code == code else State(code=code)
-
-    def build(self, jobs: Sequence[Job], state: State, told: Told) -> Tally:
-        """Do the jobs that are not done yet, remove what none of them makes, and remember (``state`` has the runs)."""
+    def build(self, jobs: Sequence[Job], cache: Cache, state: State, told: Told) -> Tally:
+        """Do the jobs that are not done yet, remove what none of them makes, and remember it with the ``state``."""
         there = self._files()
         made: dict[str, Made] = {}
         to_do: list[Job] = []
@@ -96,14 +70,15 @@ class Output:
                 made[job.name] = last
             else:
                 to_do.append(job)
-        self._remember(msgspec.structs.replace(state, made=made))  # what is interrupted now is made again
+        if to_do:
+            cache.keep_state(msgspec.structs.replace(state, made=made))  # what is interrupted now is made again
         written = 0
         for done in spread(self._do_all, _parts(to_do), told):
             made |= done
             written += sum(len(paths) for _, paths in done.values())
         wanted = {path for _, paths in made.values() for path in paths}
         self._remove(there - wanted)
-        self._remember(msgspec.structs.replace(state, made=made))
+        cache.keep_state(msgspec.structs.replace(state, made=made))
         return Tally(files=len(wanted), written=written, removed=len(there - wanted))
 
     def _do_all(self, jobs: Sequence[Job]) -> dict[str, Made]:
@@ -152,9 +127,6 @@ class Output:
         for folder in sorted(folders, key=lambda one: -len(one.parts)):
             if not any((self.folder / folder).iterdir()):
                 (self.folder / folder).rmdir()
-
-    def _remember(self, state: State) -> None:
-        replace(self._state_path, msgspec.msgpack.encode(state))
 
 
 def _put(path: str, data: bytes) -> None:

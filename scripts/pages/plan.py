@@ -33,7 +33,7 @@ def plan(catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calib
         *(_tables(catalog, year, by_id) for year in catalog.years),
         *(_trend(catalog, backend, shell, everything) for backend in catalog.labels),
         *(_run(entry, catalog, shell) for entry in recorded.entries),
-        *(_commit(sha, catalog, shell) for sha in catalog.commits),
+        *(_commit(sha, catalog, by_id, shell) for sha in catalog.commits),
         Job("embeds", everything, lambda: _encoded(embeds.files(catalog, shell)), heavy=True),
         Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
         _method(catalog, shell, calibrations),
@@ -66,21 +66,23 @@ def _run(entry: Entry, catalog: Catalog, shell: Shell) -> Job:
     """The page of a run and its data."""
     card = entry.card
     assert card is not None
-    facts = run.facts(card, catalog)
     path = run.path(card.id)
 
     def make() -> Pages:
         record = history.read_run(Path(entry.path))
         yield from published.run(record, card).items()
-        yield path, run.render(record, facts, shell).encode()
+        yield path, run.render(record, card, run.facts(card, catalog), shell).encode()
 
-    return Job(path, digest(entry.digest, facts, shell), make)
+    return Job(path, digest(entry.digest, run.facts(card, catalog), shell), make)
 
 
-def _commit(sha: str, catalog: Catalog, shell: Shell) -> Job:
-    facts = commit.facts(sha, catalog)
-    path = commit.path(sha)
-    return Job(path, digest(facts, shell), lambda: [(path, commit.render(facts, shell).encode())])
+def _commit(sha: str, catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Job:
+    path, runs = commit.path(sha), catalog.by_commit.get(sha, ())[::-1]
+
+    def make() -> Pages:
+        yield path, commit.render(runs, commit.facts(sha, catalog), shell).encode()
+
+    return Job(path, digest([entries[card.id].digest for card in runs], commit.facts(sha, catalog), shell), make)
 
 
 def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Pages:

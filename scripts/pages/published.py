@@ -157,10 +157,12 @@ def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) ->
             key = (card.backends.index(backend), len(card.backends), card.levels, card.columns)
             alike.setdefault(key, []).append(place)
     for (position, backends, own, columns), places in alike.items():
-        shape = (len(places), backends, 1 + len(own), len(METRIC_NAMES), columns)
-        stacked = np.frombuffer(b"".join(cards[place].numbers for place in places), dtype="<f4").reshape(shape)
+        shape = (len(places), 1 + len(own), len(METRIC_NAMES), columns)
+        size = len(cards[places[0]].numbers) // backends
+        parts = (cards[place].numbers[position * size : (position + 1) * size] for place in places)
+        stacked = np.frombuffer(b"".join(parts), dtype="<f4").reshape(shape)
         scopes = [0, *(1 + levels.index(level) for level in own)]
-        table[np.ix_(places, scopes, range(len(METRIC_NAMES)), range(columns))] = stacked[:, position]
+        table[np.ix_(places, scopes, range(len(METRIC_NAMES)), range(columns))] = stacked
     return table
 
 

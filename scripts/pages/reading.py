@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,11 +15,14 @@ from scripts.changes import Changes
 from scripts.config import PROJECT
 from scripts.escape import plain
 from scripts.model import Config, PipelineError, Revision, Run, Struct
+from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of, labels_of, upgrades_of
 from scripts.pages.catalog import Catalog, Published, RunCard, parse_published
 from scripts.pages.workers import Told, spread
 
 CHUNK = 64
+COMMON = ("baseline", "labels", "levels", "environment", "workload", "packages", "statements", "fingerprint", "place")
+"""Of a card: what most runs have as the one before."""
 BACKEND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SHA = re.compile(r"([0-9a-f]{40})?")
 """Empty where a run was measured outside a repository."""
@@ -39,34 +43,52 @@ class Entry(Struct):
 
 
 class Recorded(Struct):
-    """All runs of a history. ``entries``: those that count, by id and so by time. ``seen``: every file."""
+    """All runs of a history. ``entries``: those that count, by id and so by time."""
 
     entries: tuple[Entry, ...]
     damaged: tuple[str, ...]
-    seen: tuple[Entry, ...]
 
     @property
     def cards(self) -> tuple[RunCard, ...]:
         return tuple(entry.card for entry in self.entries if entry.card)
 
 
-def read_runs(roots: Sequence[Path], known: Iterable[Entry], told: Told) -> Recorded:
-    """The runs beneath the roots, by the rules of `scripts.store.iterate`; ``known``: entries of an earlier build."""
+def read_runs(roots: Sequence[Path], cache: Cache, told: Told) -> Recorded:
+    """The runs beneath the roots, by the rules of `scripts.store.iterate`."""
     found, skipped = store.find(roots)
-    before = {entry.path: entry for entry in known}
-    read: dict[str, Entry] = {}
-    fresh: list[Path] = []
-    for path in (path for paths in found.values() for path in paths):
-        entry = before.get(str(path))
-        if entry and _is_same(entry, path):
-            read[entry.path] = entry
-        else:
-            fresh.append(path)
-    for entries in spread(_read_all, [fresh[at : at + CHUNK] for at in range(0, len(fresh), CHUNK)], told):
-        read |= {entry.path: entry for entry in entries}
+    paths = {str(path): path for paths in found.values() for path in paths}
+    chunks: list[bytes | memoryview] = [*cache.runs().chunks]
+    known = _entries(chunks)
+    read = {name: entry for name, entry in known.items() if name in paths and _is_same(entry, paths[name])}
+    fresh = [path for name, path in paths.items() if name not in read]
+    if len(read) < len(known):  # files have gone or changed, which those of a history do not
+        chunks = [_chunk(read.values())]
+    if fresh or len(read) < len(known):
+        old = len(chunks)
+        chunks += spread(_read_all, [fresh[at : at + CHUNK] for at in range(0, len(fresh), CHUNK)], told)
+        read |= _entries(cache.keep_runs(chunks).chunks[old:])
+    cache.release()
     counted, more = _choose(found, read)
     damaged = (*(f"{item.path.name}: {item.reason}" for item in skipped), *more)
-    return Recorded(entries=tuple(counted), damaged=damaged, seen=tuple(read.values()))
+    return Recorded(entries=tuple(counted), damaged=damaged)
+
+
+def _chunk(entries: Iterable[Entry]) -> bytes:
+    return msgspec.msgpack.encode(list(entries))
+
+
+def _entries(chunks: Iterable[bytes | memoryview]) -> dict[str, Entry]:
+    """By path. What most runs have in common is kept once: it is two thirds of all but the numbers."""
+    found: dict[str, Entry] = {}
+    common: dict[bytes, dict[str, Any]] = {}
+    for chunk in chunks:
+        for entry in msgspec.msgpack.decode(chunk, type=list[Entry]):
+            if entry.card:
+                own = {name: getattr(entry.card, name) for name in COMMON}
+                card = msgspec.structs.replace(entry.card, **common.setdefault(msgspec.msgpack.encode(own), own))
+                entry = msgspec.structs.replace(entry, card=card)
+            found[entry.path] = entry
+    return found
 
 
 def _is_same(entry: Entry, path: Path) -> bool:
@@ -77,8 +99,8 @@ def _is_same(entry: Entry, path: Path) -> bool:
     return (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
 
 
-def _read_all(paths: Sequence[Path]) -> list[Entry]:
-    return [_read(path) for path in paths]
+def _read_all(paths: Sequence[Path]) -> bytes:
+    return _chunk(_read(path) for path in paths)
 
 
 def _read(path: Path) -> Entry:
@@ -144,17 +166,17 @@ def _run(entry: Entry) -> Run:
 def read_catalog(
     roots: Sequence[Path],
     config: Config,
+    cache: Cache,
     *,
     changes: Changes | None = None,
     line: str = "HEAD",
     repository: Path = PROJECT,
-    known: Iterable[Entry] = (),
     told: Told = lambda _done, _all: None,
 ) -> tuple[Catalog, Recorded]:
     """The catalog of the history, and the runs that it is made of. Events, anchor and published figures come from the
     first root. Raises PipelineError naming what is wrong.
     """
-    recorded = read_runs(roots, known, told)
+    recorded = read_runs(roots, cache, told)
     configured = {backend.name: backend.label for backend in config.backends}
     labels = labels_of(recorded.cards, configured)
     first = roots[0]

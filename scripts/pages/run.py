@@ -37,7 +37,6 @@ class RunFacts(Struct):
     be compared. ``changes`` begin or end at this run. ``environment``: what differs from that of ``older``.
     """
 
-    card: RunCard
     detailed: bool
     older: Neighbour | None
     newer: Neighbour | None
@@ -59,7 +58,6 @@ def facts(card: RunCard, catalog: Catalog) -> RunFacts:
     previous = catalog.previous(card)
     at = catalog.changes_at.get(card.id, ())
     return RunFacts(
-        card=card,
         detailed=catalog.rank(card) < (AT_CHANGES if at else NEWEST),
         older=_neighbour(older),
         newer=_neighbour(newer),
@@ -67,13 +65,14 @@ def facts(card: RunCard, catalog: Catalog) -> RunFacts:
         changes=at,
         events=catalog.events_at.get(card.commit.sha, ()),
         packages=catalog.upgrades_at.get(card.id, ()),
-        environment=differences(older.environment, card.environment) if older else {},
+        environment=differences(older.environment, card.environment)
+        if older and older.environment != card.environment
+        else {},
     )
 
 
-def render(run: Run, facts: RunFacts, shell: Shell) -> str:
+def render(run: Run, card: RunCard, facts: RunFacts, shell: Shell) -> str:
     """The page: of the whole report, or brief."""
-    card = facts.card
     page = Page(
         path=path(card.id),
         title=f"Run of {moment(card.started)}",
