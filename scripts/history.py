@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def decode_run(data: bytes, name: str) -> Run:
 
     Raises PipelineError with the key path and what was expected there, or when a newer version made the file.
     """
+    with suppress(
+        msgspec.DecodeError, UnicodeDecodeError
+    ):  # nearly always; to look at the header first takes half again
+        run = msgspec.json.decode(data, type=Run)
+        if run.schema_version == SCHEMA_VERSION:
+            return run
     try:
         version = msgspec.json.decode(data, type=_Header).schema_version
         if version > SCHEMA_VERSION:

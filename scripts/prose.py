@@ -31,8 +31,8 @@ def figure(value: float | None) -> str:
     """A number with about three significant digits, never in exponent form."""
     if value is None:
         return NOTHING
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f}"
+    size = abs(value)  # three formats take half the time of one with its digits put in, and a page has 500 figures
+    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
 def percent(fraction: float | None) -> str:

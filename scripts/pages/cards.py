@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -76,20 +75,23 @@ def _logs(run: Run, levels: Sequence[int]) -> Floats:
     Blocks of one pair have the same index and attempt; those of a level and round follow in the order of their index.
     """
     scopes = {(backend, level): (b, s) for b, backend in enumerate(run.labels) for s, level in enumerate(levels)}
-    cells: dict[tuple[str, int, int], dict[tuple[int, int], int]] = {}
-    chosen = [block for block in run.blocks if not block.violations and (block.backend, block.level) in scopes]
-    for block in chosen:
-        pairs = cells.setdefault((block.backend, block.level, block.round), {})
-        pairs.setdefault((block.index, block.attempt), len(pairs))
+    arms = ("candidate", "baseline") if run.baseline else ("candidate",)
+    chosen = [
+        block
+        for block in run.blocks
+        if not block.violations and block.arm in arms and (block.backend, block.level) in scopes
+    ]
     rounds = {number: place for place, number in enumerate(sorted({block.round for block in chosen}))}
-    depth = max((len(pairs) for pairs in cells.values()), default=1)
-    arms = 2 if run.baseline else 1
-    table = np.full((arms, len(run.labels), len(levels), max(len(rounds), 1), depth, len(METRICS)), np.nan)
+    cells: dict[tuple[int, int, int], dict[tuple[int, int], int]] = {}
+    places = []
     for block in chosen:
-        arm = int(block.arm == "baseline")
-        if arm < arms:
-            pair = cells[block.backend, block.level, block.round][block.index, block.attempt]
-            table[arm, *scopes[block.backend, block.level], rounds[block.round], pair] = measured(block)
+        cell = (*scopes[block.backend, block.level], rounds[block.round])
+        pairs = cells.setdefault(cell, {})
+        places.append((arms.index(block.arm), *cell, pairs.setdefault((block.index, block.attempt), len(pairs))))
+    depth = max(map(len, cells.values()), default=1)
+    table = np.full((len(arms), len(run.labels), len(levels), max(len(rounds), 1), depth, len(METRICS)), np.nan)
+    if chosen:
+        table[tuple(np.array(places).T)] = np.array([measured(block) for block in chosen], dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(table)
     logs[~np.isfinite(logs)] = np.nan
@@ -99,11 +101,11 @@ def _logs(run: Run, levels: Sequence[int]) -> Floats:
 def measured(block: Block) -> Sequence[float | None]:
     """The metrics of a block, by their order in METRICS."""
     if block.load.latency is not None:
-        return tuple(math.nan if value is None else value for value in _whole(block))
+        return _whole(block)
     values = list(_without_latency(block))
     for place in _LATENCY:
         values.insert(place, None)
-    return tuple(math.nan if value is None else value for value in values)
+    return values
 
 
 def _means(logs: Floats) -> Floats:

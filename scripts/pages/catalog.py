@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from scripts.changes import Change, Changes
 from scripts.model import (
@@ -105,40 +106,37 @@ class RunCard(Struct):
 
     def value(self, backend: str, metric: str, level: int | None = None) -> float | None:
         """The metric of the candidate at a level; over all levels (None), the geometric mean where each has a value."""
-        return self._number(backend, metric, level, 0)
+        return self._read(backend, metric, level, 0)[0]
 
-    def curves(self, metric: str) -> dict[str, tuple[float | None, ...]]:
-        """`value` of every backend at each of the card's levels, all at once."""
-        numbers = struct.unpack(f"<{len(self.numbers) // 4}f", self.numbers)
-        every, step = (1 + len(self.levels)) * len(METRICS) * self.columns, len(METRICS) * self.columns
-        found = {}
-        for place, backend in enumerate(self.labels):
-            first = place * every + step + _PLACES[metric] * self.columns
-            chosen = numbers[first : (place + 1) * every : step]
-            found[backend] = tuple(None if math.isnan(number) else number for number in chosen)
-        return found
+    def curves(self) -> dict[str, list[list[float | None]]]:
+        """By metric, for each of the card's levels, `value` of every backend: all at once."""
+        shape = (len(self.labels), 1 + len(self.levels), len(METRICS), self.columns)
+        numbers = np.frombuffer(self.numbers, dtype="<f4").reshape(shape)[:, 1:, :, 0].transpose(2, 1, 0)
+        cells = numbers.astype(object)
+        cells[np.isnan(numbers)] = None
+        return dict(zip(METRICS, cells.tolist(), strict=True))
 
     def baseline_value(self, backend: str, metric: str, level: int | None = None) -> float | None:
         """As `value`, of the baseline arm."""
-        return self._number(backend, metric, level, 1)
+        return self._read(backend, metric, level, 1)[0]
 
     def ratio(self, backend: str, metric: str, level: int | None = None) -> Estimate | None:
         """Candidate / baseline in paired blocks; None where there are none."""
-        ratio = self._number(backend, metric, level, 2)
-        if ratio is None:
-            return None
-        low, high = (self._number(backend, metric, level, column) for column in (3, 4))
-        return Estimate(ratio=ratio, low=low, high=high)
+        ratio, low, high = self._read(backend, metric, level, 2, 3)
+        return None if ratio is None else Estimate(ratio=ratio, low=low, high=high)
 
-    def _number(self, backend: str, metric: str, level: int | None, column: int) -> float | None:
+    def _read(
+        self, backend: str, metric: str, level: int | None, first: int, count: int = 1
+    ) -> tuple[float | None, ...]:
+        """Some of the `COLUMNS`, beginning with the ``first``."""
         if backend not in self.labels or (level is not None and level not in self.levels):
-            return None
-        if column >= self.columns:
-            return None
+            return (None,) * count
+        if first >= self.columns:
+            return (None,) * count
         scope = 0 if level is None else 1 + self.levels.index(level)
         row = (self.backends.index(backend) * (1 + len(self.levels)) + scope) * len(METRICS) + _PLACES[metric]
-        (number,) = struct.unpack_from("<f", self.numbers, 4 * (row * self.columns + column))
-        return None if math.isnan(number) else float(number)
+        found = struct.unpack_from(f"<{count}f", self.numbers, 4 * (row * self.columns + first))
+        return tuple(None if math.isnan(number) else number for number in found)
 
 
 class Published(Struct):

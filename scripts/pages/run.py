@@ -128,9 +128,8 @@ def _ratio(found: Estimate | None) -> str:
 def _headline(card: RunCard) -> str:
     """As the whole report has it, but for what only its intervals say."""
     wins: dict[str, int] = {}
-    for level in card.levels:
-        values = {backend: card.value(backend, "throughput_rps", level) for backend in card.backends}
-        measured = {backend: value for backend, value in values.items() if value is not None}
+    for values in card.curves()["throughput_rps"]:
+        measured = {backend: value for backend, value in zip(card.labels, values, strict=True) if value is not None}
         if measured:
             first = max(measured, key=measured.__getitem__)
             wins[first] = wins.get(first, 0) + 1
@@ -141,10 +140,9 @@ def _headline(card: RunCard) -> str:
 def _tables(card: RunCard) -> Iterable[Markup]:
     """A table for each metric, a row for each level. Put together here: Jinja would take ten times as long."""
     heads = "".join(f'<th scope="col">{escape(plain(label))}</th>' for label in card.labels.values())
-    for metric in METRICS.values():
-        values = [list(row) for row in zip(*card.curves(metric.name).values(), strict=True)]
+    for name, values in card.curves().items():
         if any(value is not None for row in values for value in row):
-            yield _table(metric, heads, card.levels, values)
+            yield _table(METRICS[name], heads, card.levels, values)
 
 
 def _table(metric: Metric, heads: str, levels: tuple[int, ...], values: list[list[float | None]]) -> Markup:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -63,9 +63,7 @@ class Shell(Struct):
     def render(self, template: str, page: Page, **context: Any) -> str:
         """A page from its template, which extends ``base.html``. ``link`` in it makes links from the page."""
 
-        def link(target: str, fragment: str = "") -> str:
-            return url(page.path, target, fragment)
-
+        link = partial(url, page.path)
         frame = {"shell": self, "page": page, "link": link, "csp": CSP, "styles": STYLES, "sections": self.sections()}
         return environment().get_template(template).render(WORDS | frame | context) + "\n"
 
@@ -91,7 +89,7 @@ def url(origin: str, target: str, fragment: str = "") -> str:
 
     Both are paths in the site. What a path may not contain as it is, is quoted.
     """
-    path = _relative(posixpath.dirname(origin) or ".", target)
+    path = _relative(origin.rpartition("/")[0] or ".", target)
     return f"{path}#{quote(fragment, safe='=&')}" if fragment else path
 
 

@@ -40,8 +40,8 @@ def _rows(card: RunCard) -> bytes:
     baseline = card.baseline.sha if card.baseline else ""
     facts = _quoted((card.id, started, card.commit.sha, baseline, card.profile, card.fingerprint))
     names = [
-        b"%b,%b,%d,%b," % (facts, _quoted((backend,)), level, arm.encode())
-        for backend in card.backends
+        b"%b,%b,%d,%b," % (facts, backend, level, arm.encode())
+        for backend in (_quoted((name,)) for name in card.backends)
         for level in card.levels
         for arm in ARMS[:arms]
     ]
