@@ -52,7 +52,7 @@ def build(folder: Path) -> Built:
         while process.poll() is None:
             for place, kilobytes in enumerate(_memory(process.pid)):
                 peaks[place] = max(peaks[place], kilobytes / 1024)
-            time.sleep(1)
+            time.sleep(0.2)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

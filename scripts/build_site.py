@@ -60,8 +60,16 @@ def _build(args: argparse.Namespace) -> int:
     catalog = msgspec.structs.replace(catalog, changes=found)
     repository = checkout.web_address() if args.repository is None else args.repository.rstrip("/")
     shell = Shell(title=args.title, repository=repository, backends=catalog.labels)
-    jobs = plan(catalog, recorded, shell, head=checkout.current().sha, calibrations=roots[0] / "calibration")
-    state = msgspec.structs.replace(state, changes_key=key, changes=found)
+    jobs = plan(
+        catalog,
+        recorded,
+        shell,
+        head=checkout.current().sha,
+        calibrations=roots[0] / "calibration",
+        site=output.folder,
+        known=state.runs,
+    )
+    state = msgspec.structs.replace(state, runs=len(catalog.cards), changes_key=key, changes=found)
     tally = output.build(jobs, cache, state, _progress(console, "making pages"))
     if catalog.damaged:
         skipped = prose.count(len(catalog.damaged), "file")

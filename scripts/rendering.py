@@ -14,7 +14,7 @@ from markupsafe import Markup
 from scripts import charts, prose, study
 from scripts.history import replace
 from scripts.model import METRICS, Run
-from scripts.summary import Cell, Summary, blocks_frame, summarize
+from scripts.summary import Cell, Summary, summarize
 from scripts.templates import SITE, Picture, Row, Table, environment
 
 
@@ -144,16 +144,18 @@ def _invalid_table(run: Run, summary: Summary) -> Table:
 
 
 def _blocks_table(run: Run) -> Table:
-    frame = blocks_frame(run)
-    cpus = {"generator_cpus": "k6 CPUs", "foreign_cpus": "foreign CPUs", "steal_cpus": "stolen CPUs"}
-    measured = {"throughput_rps": "requests/s", **{name: METRICS[name].label for name in METRICS if "latency" in name}}
-    frame["backend"] = frame["backend"].map(run.labels)
-    frame["state"] = frame["valid"].map({True: "valid", False: "INVALID"})
-    for name in (*cpus, *measured):
-        frame[name] = [prose.NOTHING if value != value else prose.figure(value) for value in frame[name]]
-    shown = ["index", "round", "backend", "level", "attempt", "requests", *measured, *cpus, "state"]
-    named = frame[shown].astype(str).rename(columns={"index": "block", "level": "users"} | measured | cpus)
-    return Table(header=tuple(named.columns), rows=tuple(named.itertuples(index=False, name=None)))
+    """A row for each block of every arm, in the order measured; an invalid one has no metrics."""
+    shown = [metric for name, metric in METRICS.items() if name == "throughput_rps" or "latency" in name]
+    heads = ("block", "round", "backend", "users", "attempt", "requests")
+    measured = ("requests/s", *(metric.label for metric in shown[1:]), "k6 CPUs", "foreign CPUs", "stolen CPUs")
+    rows = []
+    for block in run.blocks:
+        label, used = run.labels.get(block.backend, block.backend), block.resources
+        counts = (block.index, block.round, label, block.level, block.attempt, block.load.requests)
+        cpus = (used.generator_cpus, used.foreign_cpus, used.steal_cpus)
+        figures = [prose.figure(value) for value in (*(metric.of(block) for metric in shown), *cpus)]
+        rows.append((*map(str, counts), *figures, "valid" if block.valid else "INVALID"))
+    return Table(header=(*heads, *measured, "state"), rows=tuple(rows))
 
 
 def _environment_table(run: Run) -> Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group
@@ -21,13 +20,6 @@ from scripts.model import METRICS, Block, Run, Struct
 from scripts.stats import Ratio, log_ratio_interval
 
 THROUGHPUT = METRICS["throughput_rps"]
-if TYPE_CHECKING:
-    import pandas as pd
-
-BLOCK_COLUMNS = (
-    *("index", "round", "backend", "level", "arm", "attempt", "valid", "reasons", "requests", "failed"),
-    *("generator_cpus", "foreign_cpus", "steal_cpus", "throttled_s"),
-)
 
 
 class Invalid(Struct):
@@ -114,42 +106,6 @@ def summarize(run: Run, confidence: float = 0.95, reference: str | None = None) 
         differences=tuple(text for entry in run.parity for text in entry.differences),
         confidence=confidence,
     )
-
-
-def blocks_frame(run: Run) -> pd.DataFrame:
-    """One row a block of every arm, in the order measured: what it is, its counts, and each metric of METRICS.
-
-    The metrics of an invalid block are NaN; ``reasons`` says why.
-    """
-    import pandas as pd  # here, as it takes half a second and few need it
-
-    return pd.DataFrame(
-        [
-            {
-                "index": block.index,
-                "round": block.round,
-                "backend": block.backend,
-                "level": block.level,
-                "arm": block.arm,
-                "attempt": block.attempt,
-                "valid": block.valid,
-                "reasons": "; ".join(_reasons(block)),
-                "requests": block.load.requests,
-                "failed": block.load.failed,
-                "generator_cpus": block.resources.generator_cpus,
-                "foreign_cpus": block.resources.foreign_cpus,
-                "steal_cpus": block.resources.steal_cpus,
-                "throttled_s": block.resources.throttled_s,
-            }
-            | {name: _number(metric.of(block)) for name, metric in METRICS.items()}
-            for block in run.blocks
-        ],
-        columns=[*BLOCK_COLUMNS, *METRICS],
-    )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _reasons(block: Block) -> tuple[str, ...]:

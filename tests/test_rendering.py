@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from scripts import prose
 from scripts.model import PipelineError, Run
-from scripts.rendering import artifacts, render_html, write_report
+from scripts.rendering import artifacts, context, render_html, write_report
 from scripts.summary import summarize
 from tests.factories import LABELS, make_run
 
@@ -137,6 +138,16 @@ def test_invalid_blocks_are_named_and_have_no_number() -> None:
     for block in run.blocks:
         if block.backend == "fastapi":
             assert f">{block.load.throughput_rps:.1f}<" not in render(run)
+
+
+def test_every_block_has_a_row_and_an_invalid_one_no_metrics() -> None:
+    run = make_run(levels=(10,), repeated=[("fastapi", 10, 1)])
+    table = context(run, summarize(run))["blocks"]
+    assert len(table.rows) == len(run.blocks) == 9
+    for block, row in zip(run.blocks, table.rows, strict=True):
+        assert len(row) == len(table.header)
+        assert row[-1] == ("valid" if block.valid else "INVALID")
+        assert (prose.NOTHING in row) is not block.valid
 
 
 def test_a_run_without_parity_or_blocks_is_reported_too() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from scripts import prose
 from scripts.model import METRICS, Run
-from scripts.summary import blocks_frame, render_terminal, summarize
+from scripts.summary import render_terminal, summarize
 from tests.factories import FAILED, LABELS, make_block, make_run
 
 ESCAPE = "\x1b"
@@ -111,17 +111,6 @@ def test_a_lead_within_noise_is_said() -> None:
     assert "within noise of" in prose.outcome(run, level)
     assert "within noise" in terminal(run)
     assert "within noise at 10 users" in " ".join(prose.leads(run, summary))
-
-
-def test_frame_has_a_row_a_block_and_no_numbers_of_invalid_ones() -> None:
-    run = make_run(levels=(10,), repeated=[("fastapi", 10, 1)])
-    frame = blocks_frame(run)
-    assert len(frame) == len(run.blocks) == 9
-    assert frame.loc[~frame["valid"], list(METRICS)].isna().all().all()
-    assert frame.loc[frame["valid"], list(METRICS)].notna().all().all()
-    assert frame.loc[~frame["valid"], "reasons"].tolist() == ["generator: k6 used 0.93 CPUs of at most 0.80"]
-    empty = blocks_frame(msgspec.structs.replace(run, blocks=()))
-    assert list(empty.columns) == list(frame.columns)
 
 
 @pytest.mark.parametrize("width", [80, 100])

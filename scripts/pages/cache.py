@@ -17,9 +17,12 @@ Made = tuple[bytes, tuple[str, ...]]
 
 
 class State(Struct):
-    """``code``: a digest of what made the site. ``changes`` were found in what ``changes_key`` is a digest of."""
+    """``code``: a digest of what made the site; ``runs``: how many it has. ``changes`` were found in what
+    ``changes_key`` is a digest of.
+    """
 
     code: bytes
+    runs: int = 0
     made: dict[str, Made] = {}  # noqa: RUF012 (msgspec copies it)
     changes_key: bytes = b""
     changes: Changes | None = None

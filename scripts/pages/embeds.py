@@ -16,16 +16,16 @@ def path(backend: str, metric: str, suffix: str) -> str:
     return f"embed/{backend}-{metric}.{suffix}"
 
 
-def files(catalog: Catalog, shell: Shell) -> dict[str, str]:
-    """The content of every file, by path, of every backend and metric, whether it has been measured or not."""
+def files(catalog: Catalog, backend: str, shell: Shell) -> dict[str, str]:
+    """The content of every file of a backend, by path, for each metric, whether it has been measured or not."""
     from scripts import charts
 
     found = {}
-    for backend, label in catalog.labels.items():
-        cards = [card for card in catalog.cards if backend in card.labels][-NEWEST:]
-        for metric in METRICS.values():
-            picture = trend.picture(catalog, backend, metric, cards, title=f"{label}: {metric.label}")
-            page = Page(path=path(backend, metric.name, "html"), title=picture.title)
-            found[path(backend, metric.name, "svg")] = charts.standalone(picture.svg)
-            found[page.path] = shell.render("embed.html", page, picture=picture, backend=backend, metric=metric.name)
+    cards = [card for card in catalog.cards if backend in card.labels][-NEWEST:]
+    for metric in METRICS.values():
+        title = f"{catalog.labels[backend]}: {metric.label}"
+        picture = trend.picture(catalog, backend, metric, cards, title=title)
+        page = Page(path=path(backend, metric.name, "html"), title=picture.title)
+        found[path(backend, metric.name, "svg")] = charts.standalone(picture.svg)
+        found[page.path] = shell.render("embed.html", page, picture=picture, backend=backend, metric=metric.name)
     return found

@@ -26,12 +26,17 @@ CHUNK = 32
 
 
 class Job(NamedTuple):
-    """``make`` gives the files' paths in the site and their content. ``heavy``: it takes as long as many others."""
+    """``make`` gives the files' paths in the site and their content. ``heavy``: it takes as long as many others.
+
+    ``grow``: gives the same where the files are those of another key, ``grows``.
+    """
 
     name: str
     key: bytes
     make: Callable[[], Iterable[tuple[str, bytes]]]
     heavy: bool = False
+    grows: bytes = b""
+    grow: Callable[[], Iterable[tuple[str, bytes]]] | None = None
 
 
 class Tally(Struct):
@@ -66,8 +71,11 @@ class Output:
         to_do: list[Job] = []
         for job in jobs:
             last = state.made.get(job.name)
-            if last and last[0] == job.key and there.issuperset(last[1]):
+            known = last[0] if last and there.issuperset(last[1]) else None
+            if last and known == job.key:
                 made[job.name] = last
+            elif job.grow and known == job.grows:
+                to_do.append(job._replace(make=job.grow))
             else:
                 to_do.append(job)
         if to_do:

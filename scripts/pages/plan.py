@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,32 +19,51 @@ from scripts.pages.shell import Shell
 Pages = Iterator[tuple[str, bytes]]
 
 
-def plan(catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calibrations: Path) -> list[Job]:
-    """Everything. ``head``: the commit that is checked out; ``calibrations``: folder of calibration sessions."""
+def plan(
+    catalog: Catalog, recorded: Recorded, shell: Shell, *, head: str, calibrations: Path, site: Path, known: int
+) -> list[Job]:
+    """Everything. ``head``: the commit that is checked out; ``calibrations``: folder of calibration sessions; ``site``:
+    what the last build left, of so many ``known`` runs.
+    """
     runs = digest([entry.digest for entry in recorded.entries])
     everything = digest(
         runs, shell, head, catalog.line, catalog.changes, catalog.events, catalog.anchor, catalog.published,
         catalog.priors, catalog.damaged,
     )  # fmt: skip
-    site = {"title": shell.title, "repository": shell.repository, "head": head}
+    about = {"title": shell.title, "repository": shell.repository, "head": head}
     by_id = {entry.card.id: entry for entry in recorded.entries if entry.card}
     return [
-        *(_series(catalog, backend, runs) for backend in catalog.labels),
+        *(_series(catalog, backend, recorded, site, known) for backend in catalog.labels),
         *(_tables(catalog, year, by_id) for year in catalog.years),
         *(_trend(catalog, backend, shell, everything) for backend in catalog.labels),
         *(_run(entry, catalog, shell) for entry in recorded.entries),
         *(_commit(sha, catalog, by_id, shell) for sha in catalog.commits),
-        Job("embeds", everything, lambda: _encoded(embeds.files(catalog, shell)), heavy=True),
+        *(_embeds(catalog, backend, shell, everything) for backend in catalog.labels),
         Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
         _method(catalog, shell, calibrations),
-        Job("pages", everything, lambda: _pages(catalog, shell, site)),
+        Job("pages", everything, lambda: _pages(catalog, shell, about)),
         _static(ROOT / "site"),
     ]
 
 
-def _series(catalog: Catalog, backend: str, runs: bytes) -> Job:
-    key = digest(runs, catalog.labels)
-    return Job(f"series {backend}", key, lambda: published.series(catalog, backend), heavy=True)
+def _series(catalog: Catalog, backend: str, recorded: Recorded, site: Path, known: int) -> Job:
+    """Where runs are new, they are put to the end of what there is."""
+
+    def key(runs: int) -> bytes:
+        return digest([entry.digest for entry in recorded.entries[:runs]], catalog.labels, catalog.levels, paired)
+
+    def old(path: str) -> bytes:
+        return (site / path).read_bytes()
+
+    paired = any(card.baseline for card in catalog.cards)
+    return Job(
+        f"series {backend}",
+        key(len(recorded.entries)),
+        lambda: published.series(catalog, backend),
+        heavy=True,
+        grows=key(known),
+        grow=lambda: published.longer_series(catalog, backend, known, old),
+    )
 
 
 def _tables(catalog: Catalog, year: int, entries: Mapping[str, Entry]) -> Job:
@@ -60,6 +79,13 @@ def _tables(catalog: Catalog, year: int, entries: Mapping[str, Entry]) -> Job:
 def _trend(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:
     path = f"trend/{backend}.html"
     return Job(path, everything, lambda: [(path, trend.render(catalog, backend, shell).encode())], heavy=True)
+
+
+def _embeds(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:
+    def make() -> Pages:
+        yield from ((path, text.encode()) for path, text in embeds.files(catalog, backend, shell).items())
+
+    return Job(f"embeds {backend}", everything, make, heavy=True)
 
 
 def _run(entry: Entry, catalog: Catalog, shell: Shell) -> Job:
@@ -108,18 +134,14 @@ def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
     return Job("method", digest(shell, places, tuple(catalog.years), stamps), make, heavy=bool(stamps))
 
 
-def _pages(catalog: Catalog, shell: Shell, site: Mapping[str, str]) -> Pages:
+def _pages(catalog: Catalog, shell: Shell, about: Mapping[str, str]) -> Pages:
     yield "changes.html", changes_page.render(catalog, shell).encode()
     yield "compare.html", compare.render(catalog, shell).encode()
     yield feed.PATH, feed.render(catalog, shell)
     yield from badges.files(catalog).items()
     yield from published.runs(catalog).items()
     yield from published.both("changes", msgspec.to_builtins(catalog.changes)).items()
-    yield from published.index(catalog, site).items()
-
-
-def _encoded(files: Mapping[str, str]) -> Iterable[tuple[str, bytes]]:
-    return ((path, text.encode()) for path, text in files.items())
+    yield from published.index(catalog, about).items()
 
 
 def _static(folder: Path) -> Job:

@@ -7,7 +7,7 @@ All have five significant digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -129,23 +129,40 @@ def series(catalog: Catalog, backend: str) -> Iterator[tuple[str, bytes]]:
 
     Columns: ``run`` (place in ``runs.json``) and ``value``; of a ratio ``low`` and ``high`` too, null without interval.
     """
-    table = numbers_of(catalog.cards, backend, catalog.levels)
+    return (script(name, columns) for name, columns in _series(catalog, backend, 0))
+
+
+def longer_series(
+    catalog: Catalog, backend: str, known: int, old: Callable[[str], bytes]
+) -> Iterator[tuple[str, bytes]]:
+    """The same, of the ``old`` files by their paths, which have so many ``known`` runs of those in the catalog."""
+    for name, columns in _series(catalog, backend, known):
+        path, _ = script(name, {})
+        *parts, end = old(path).split(b"]")  # one after each column, and no others
+        for place, values in enumerate(columns.values()):
+            comma = b"" if not values or parts[place].endswith(b"[") else b","
+            parts[place] += comma + msgspec.json.encode(values)[1:-1]
+        yield path, b"]".join([*parts, end])
+
+
+def _series(catalog: Catalog, backend: str, first: int) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    """Names and columns, beginning with a run."""
+    table = numbers_of(catalog.cards[first:], backend, catalog.levels)
     paired = any(card.baseline for card in catalog.cards)
     for m, metric in enumerate(METRIC_NAMES):
         for s, scope in enumerate(("all", *catalog.levels)):
             columns = table[:, s, m]
             name = f"series/{backend}/{metric}/"
-            yield script(f"{name}{scope}", _columns(columns, {"value": 0}))
+            yield f"{name}{scope}", _columns(columns, first, {"value": 0})
             if paired:
-                ratios = _columns(columns, {"value": 2, "low": 3, "high": 4})
-                yield script(f"{name}ratio-{scope}", ratios)
+                yield f"{name}ratio-{scope}", _columns(columns, first, {"value": 2, "low": 3, "high": 4})
 
 
-def _columns(table: Array, wanted: Mapping[str, int]) -> dict[str, Any]:
+def _columns(table: Array, first: int, wanted: Mapping[str, int]) -> dict[str, list[Any]]:
     """The runs that have the first of the wanted columns, with all of them."""
     (runs_,) = np.nonzero(np.isfinite(table[:, next(iter(wanted.values()))]))
     chosen = rounded(table[runs_][:, [*wanted.values()]])
-    return {"run": runs_.tolist()} | {name: chosen[:, place].tolist() for place, name in enumerate(wanted)}
+    return {"run": (first + runs_).tolist()} | {name: chosen[:, place].tolist() for place, name in enumerate(wanted)}
 
 
 def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) -> Array:
