@@ -41,7 +41,7 @@ def plan(
         *(_embeds(catalog, backend, shell, everything) for backend in catalog.labels),
         Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
         _method(catalog, shell, calibrations),
-        Job("pages", everything, lambda: _pages(catalog, shell, about)),
+        Job("pages", everything, lambda: _pages(catalog, shell, about), heavy=True),
         _static(ROOT / "site"),
     ]
 
