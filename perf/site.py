@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -106,9 +107,14 @@ def weights(site: Path) -> Iterator[tuple[str, int]]:
     runs = sorted(site.glob("run/*.html"))
     yield "run, of the newest", weight(site, f"run/{runs[-1].name}")
     yield "run, old", weight(site, f"run/{runs[1].name}")
-    shown = [f"runs/{path.stem}" for path in runs[-2:]]
+    newest = [site / "data" / "runs" / f"{path.stem}.json" for path in runs[-2:]]
+    shown = [f"runs/{path.stem}" for path in newest]
     yield "compare, two runs", weight(site, "compare.html", "index", *shown)
-    yield "compare, two commits", weight(site, "compare.html", "index", "runs", "runs-detail", *shown)
+    commits = [msgspec.json.decode(path.read_bytes())["commit"]["sha"] for path in newest]
+    yield (
+        "compare, two commits",
+        weight(site, "compare.html", "index", *(f"commits/{sha[:2]}" for sha in commits), *shown),
+    )
     yield "changes", weight(site, "changes.html")
     yield "method", weight(site, "method.html")
 

@@ -191,8 +191,12 @@ def test_a_run_that_is_not_there_is_said(tab):
     tab.problems.clear()  # the browser says itself that there is no such file
 
 
-def test_runs_are_compared_without_the_list_of_all(tab):
-    tab.open(address(FEW.id, MANY.id))
+@pytest.mark.parametrize(
+    ("a", "b"), [(FEW.id, MANY.id), (FEW.commit.sha, MANY.commit.sha[:9]), (FEW.id, MANY.commit.sha)]
+)
+def test_runs_and_commits_are_compared_without_the_list_of_all(tab, a, b):
+    page = tab.open(address(a, b))
+    assert state(page).startswith("Second divided by first")
     assert not [name for name in tab.requests if "/data/runs" in name and "/data/runs/" not in name]
 
 

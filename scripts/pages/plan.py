@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -31,17 +31,19 @@ def plan(
         catalog.priors, catalog.damaged,
     )  # fmt: skip
     about = {"title": shell.title, "repository": shell.repository, "head": head}
+    shards = published.commits(catalog)
     by_id = {entry.card.id: entry for entry in recorded.entries if entry.card}
     return [
         *(_series(catalog, backend, recorded, site, known) for backend in catalog.labels),
         *(_tables(catalog, year, by_id) for year in catalog.years),
         *(_trend(catalog, backend, shell, everything) for backend in catalog.labels),
         *(_run(entry, catalog, shell) for entry in recorded.entries),
+        *(_shard(shard, commits) for shard, commits in shards.items()),
         *(_commit(sha, catalog, by_id, shell) for sha in catalog.commits),
         *(_embeds(catalog, backend, shell, everything) for backend in catalog.labels),
         Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
         _method(catalog, shell, calibrations),
-        Job("pages", everything, lambda: _pages(catalog, shell, about), heavy=True),
+        Job("pages", everything, lambda: _pages(catalog, shell, about, shards), heavy=True),
         _static(ROOT / "site"),
     ]
 
@@ -111,6 +113,11 @@ def _commit(sha: str, catalog: Catalog, entries: Mapping[str, Entry], shell: She
     return Job(path, digest([entries[card.id].digest for card in runs], commit.facts(sha, catalog), shell), make)
 
 
+def _shard(shard: str, commits: object) -> Job:
+    name = f"commits/{shard}"
+    return Job(name, digest(commits), lambda: published.both(name, commits).items())
+
+
 def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Pages:
     featured = overview.featured(catalog)
     record = history.read_run(Path(entries[featured.id].path)) if featured else None
@@ -134,14 +141,14 @@ def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
     return Job("method", digest(shell, places, tuple(catalog.years), stamps), make, heavy=bool(stamps))
 
 
-def _pages(catalog: Catalog, shell: Shell, about: Mapping[str, str]) -> Pages:
+def _pages(catalog: Catalog, shell: Shell, about: Mapping[str, str], shards: Iterable[str]) -> Pages:
     yield "changes.html", changes_page.render(catalog, shell).encode()
     yield "compare.html", compare.render(catalog, shell).encode()
     yield feed.PATH, feed.render(catalog, shell)
     yield from badges.files(catalog).items()
     yield from published.runs(catalog).items()
     yield from published.both("changes", msgspec.to_builtins(catalog.changes)).items()
-    yield from published.index(catalog, about).items()
+    yield from published.index(catalog, about, shards).items()
 
 
 def _static(folder: Path) -> Job:

@@ -47,8 +47,8 @@ def script(name: str, document: object) -> tuple[str, bytes]:
     return f"data/{name}.js", b"benchData(%b, %b);\n" % (msgspec.json.encode(name), msgspec.json.encode(document))
 
 
-def index(catalog: Catalog, site: Mapping[str, str]) -> Files:
-    """What there is, and where; ``site``: title, repository and head."""
+def index(catalog: Catalog, site: Mapping[str, str], shards: Iterable[str]) -> Files:
+    """What there is, and where; ``site``: title, repository and head; ``shards``: those of `commits`."""
     return both(
         "index",
         {
@@ -73,6 +73,7 @@ def index(catalog: Catalog, site: Mapping[str, str]) -> Files:
                 "runs_detail": "runs-detail.json",
                 "subjects": "runs-subjects.json",
                 "run": "runs/<run id>.json",
+                "commits": [f"commits/{shard}.json" for shard in shards],
                 "series": "series/<backend>/<metric>/<level or all>.js",
                 "ratios": "series/<backend>/<metric>/ratio-<level or all>.js",
                 "changes": "changes.json",
@@ -109,6 +110,26 @@ def runs(catalog: Catalog) -> Files:
     detail = {"id": [card.id for card in cards], "commit": [card.commit.sha for card in cards]}
     subjects = [card.commit.subject for card in cards]
     return both("runs", columns) | both("runs-detail", detail) | both("runs-subjects", subjects)
+
+
+def commits(catalog: Catalog) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By the first two digits of the hash, each commit's runs, newest first; none of what only was a baseline.
+
+    So a comparison of two commits finds their runs without a list of all.
+    """
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    baselines = (card.baseline.sha for card in catalog.cards if card.baseline)
+    for sha in sorted({*catalog.by_commit, *baselines} - {""}):
+        found.setdefault(sha[:2], {})[sha] = [
+            {
+                "id": card.id,
+                "baseline": card.baseline.sha if card.baseline else None,
+                "environment": card.fingerprint,
+                "levels": card.levels,
+            }
+            for card in reversed(catalog.by_commit.get(sha, ()))
+        ]
+    return found
 
 
 def _numbered(values: Iterable[Any]) -> dict[Any, int]:

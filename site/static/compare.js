@@ -10,62 +10,52 @@
 
   const RUN_ID = /^\d{8}T\d{6}Z-/;
 
-  // --- from what the reader names to two sides, {id of a run, arm}
-
-  /** What is known of every run, as columns. */
-  const loadRuns = async () => Object.assign({}, ...(await Promise.all([benchLoad("runs"), benchLoad("runs-detail")])));
+  // --- from what the reader names to two sides, each an arm of a run
 
   /** Refuses with a sentence for the reader. */
   class Refusal extends Error {}
 
-  /** Runs of what is named, newest first, and whether it is a commit. */
-  function find(runs, name) {
-    const exact = runs.id.indexOf(name);
-    if (exact >= 0) return { runs: [exact], commit: null };
+  /** What is named: runs, newest first, and the commit where it is one. */
+  async function find(name) {
+    if (RUN_ID.test(name)) {
+      const { baseline, fingerprint, profile } = await loadRun(name);
+      const levels = [...new Set(profile.levels)].sort((one, two) => one - two);
+      return { runs: [{ id: name, baseline: baseline?.sha ?? null, environment: fingerprint, levels }], commit: null };
+    }
     const hash = name.toLowerCase();
     if (!/^[0-9a-f]{4,40}$/.test(hash)) throw new Refusal(`There is no run “${plain(name)}”, and a commit is 4 to 40 hexadecimal digits.`);
-    const commits = new Set([...runs.commit, ...runs.baselines].filter((sha) => sha.startsWith(hash)));
-    if (!commits.size) throw new Refusal(`No run has measured a commit ${hash}.`);
-    if (commits.size > 1) throw new Refusal(`${hash} begins the hashes of ${commits.size} measured commits: give more digits.`);
-    const [commit] = commits;
-    return { runs: runs.commit.flatMap((sha, run) => (sha === commit ? [run] : [])).reverse(), commit };
+    const shard = `commits/${hash.slice(0, 2)}`, { paths } = await benchLoad("index");
+    const known = paths.commits.includes(`${shard}.json`) ? await benchLoad(shard) : {};
+    const commits = Object.keys(known).filter((sha) => sha.startsWith(hash));
+    if (!commits.length) throw new Refusal(`No run has measured a commit ${hash}.`);
+    if (commits.length > 1) throw new Refusal(`${hash} begins the hashes of ${commits.length} measured commits: give more digits.`);
+    return { runs: known[commits[0]], commit: commits[0] };
   }
 
-  /** Two ids are sides as they are; for a commit its runs are looked for among all, of which there is a long list. */
-  async function sidesOf(a, b) {
-    if (RUN_ID.test(a) && RUN_ID.test(b)) return [a, b].map((id) => ({ id, arm: 0 }));
-    const runs = await loadRuns();
-    return choose(runs, find(runs, a), find(runs, b)).map(({ run, arm }) => ({ id: runs.id[run], arm }));
-  }
-
-  /** A side with its run's data. */
-  async function loadSide({ id, arm }) {
+  async function loadRun(id) {
     try {
-      return { arm, data: await benchLoad(`runs/${id}`) };
+      return await benchLoad(`runs/${id}`);
     } catch {
       throw new Refusal(`There is no run “${plain(id)}”.`);
     }
   }
 
-  /** The newest session that measured both commits side by side, else the newest runs that can be compared. */
-  function choose(runs, a, b) {
+  /** Two sides, {run, arm}: the newest session that measured both commits, else the newest runs that can be compared. */
+  function choose(a, b) {
+    const within = (one, other, arms) => one.runs.filter((run) => run.baseline === other.commit).map((run) => arms.map((arm) => ({ run, arm })));
     if (a.commit && b.commit && a.commit !== b.commit) {
-      for (let run = runs.id.length - 1; run >= 0; run -= 1) {
-        const measured = [runs.commit[run], runs.baselines[runs.baseline[run]]];
-        const arms = [a.commit, b.commit].map((commit) => measured.indexOf(commit));
-        if (arms.every((arm) => arm >= 0)) return arms.map((arm) => ({ run, arm }));
-      }
+      const sessions = [...within(a, b, [0, 1]), ...within(b, a, [1, 0])].sort(([one], [two]) => (one.run.id < two.run.id ? 1 : -1));
+      if (sessions.length) return sessions[0];
     }
     for (const [side, other] of [[a, "first"], [b, "second"]]) {
       if (!side.runs.length) throw new Refusal(`The ${other} commit was measured as a baseline only: choose one that has a run of its own.`);
     }
     const alike = (test) => {
-      for (const two of b.runs) for (const one of a.runs) if (one !== two && test(one, two)) return [one, two];
+      for (const two of b.runs) for (const one of a.runs) if (one.id !== two.id && test(one, two)) return [one, two];
       return null;
     };
-    const paired = (run) => runs.baseline[run] >= 0;
-    const same = (one, two) => runs.environment[one] === runs.environment[two] && paired(one) === paired(two);
-    const [one, two] = alike((i, j) => same(i, j) && runs.scope[i] === runs.scope[j]) ?? alike(same) ?? [a.runs[0], b.runs[0]];
+    const same = (one, two) => one.environment === two.environment && !one.baseline === !two.baseline;
+    const [one, two] = alike((i, j) => same(i, j) && i.levels.join() === j.levels.join()) ?? alike(same) ?? [a.runs[0], b.runs[0]];
     return [{ run: one, arm: 0 }, { run: two, arm: 0 }];
   }
 
@@ -178,9 +168,9 @@
   const list = (title, lines) => [element("h2", {}, title), lines.length ? element("ul", {}, ...lines.map((line) => element("li", {}, plain(line)))) : element("p", {}, "Nothing that is recorded.")];
 
   async function compare(a, b) {
-    const [index, sides] = await Promise.all([benchLoad("index"), sidesOf(a, b)]);
-    if (sides[0].id === sides[1].id && sides[0].arm === sides[1].arm) throw new Refusal("Both are the same run: there is nothing to compare.");
-    const [first, second] = await Promise.all(sides.map(loadSide));
+    const [index, ...named] = await Promise.all([benchLoad("index"), find(a), find(b)]), sides = choose(...named);
+    if (sides[0].run.id === sides[1].run.id && sides[0].arm === sides[1].arm) throw new Refusal("Both are the same run: there is nothing to compare.");
+    const [first, second] = await Promise.all(sides.map(async ({ run, arm }) => ({ arm, data: await loadRun(run.id) })));
     const facts = element("dl", { class: "facts" }, ...sideItem("First", first), ...sideItem("Second", second));
     const different = list("What differs in how they were made", conditions(first.data, second.data));
     const reason = obstacle(first.data, second.data);
@@ -226,9 +216,8 @@
   form.elements.swap.addEventListener("click", () => go(form.elements.b.value.trim(), form.elements.a.value.trim()));
   addEventListener("popstate", show);
   form.addEventListener("focusin", async () => {
-    const known = document.getElementById("known"), runs = await loadRuns();
-    if (known.children.length) return;
-    const newest = runs.id.map((id, run) => [id, run]).slice(-OFFERED).reverse();
+    const known = document.getElementById("known"), [runs, detail] = await Promise.all([benchLoad("runs"), benchLoad("runs-detail")]);
+    const newest = detail.id.map((id, run) => [id, run]).slice(-OFFERED).reverse();
     known.append(...newest.map(([id, run]) => element("option", { value: id }, `${moment(runs.started[run])}, environment ${runs.environment[run] + 1}`)));
   }, { once: true });
   show();
