@@ -143,10 +143,10 @@ def _put(path: str, data: bytes) -> None:
 
 
 def _parts(jobs: Iterable[Job]) -> list[list[Job]]:
-    """Heavy jobs by themselves and first, the others many at a time."""
+    """Light jobs many at a time, and first, as the pages of a few runs take longer than any heavy one."""
     every = list(jobs)
     light = [job for job in every if not job.heavy]
-    return [[job] for job in every if job.heavy] + [light[at : at + CHUNK] for at in range(0, len(light), CHUNK)]
+    return [light[at : at + CHUNK] for at in range(0, len(light), CHUNK)] + [[job] for job in every if job.heavy]
 
 
 def digest(*parts: object) -> bytes:

@@ -25,7 +25,7 @@ def plan(
     """Everything. ``head``: the commit that is checked out; ``calibrations``: folder of calibration sessions; ``site``:
     what the last build left, of so many ``known`` runs.
     """
-    runs = digest([entry.digest for entry in recorded.entries])
+    runs, frame = digest([entry.digest for entry in recorded.entries]), digest(shell)
     everything = digest(
         runs, shell, head, catalog.line, catalog.changes, catalog.events, catalog.anchor, catalog.published,
         catalog.priors, catalog.damaged,
@@ -37,11 +37,11 @@ def plan(
         *(_series(catalog, backend, recorded, site, known) for backend in catalog.labels),
         *(_tables(catalog, year, by_id) for year in catalog.years),
         *(_trend(catalog, backend, shell, everything) for backend in catalog.labels),
-        *(_run(entry, catalog, shell) for entry in recorded.entries),
+        *(_run(entry, catalog, shell, frame) for entry in recorded.entries),
         *(_shard(shard, commits) for shard, commits in shards.items()),
-        *(_commit(sha, catalog, by_id, shell) for sha in catalog.commits),
+        *(_commit(sha, catalog, by_id, shell, frame) for sha in catalog.commits),
         *(_embeds(catalog, backend, shell, everything) for backend in catalog.labels),
-        Job("overview", everything, lambda: _overview(catalog, by_id, shell), heavy=True),
+        Job("overview", everything, lambda: _overview(catalog, by_id, shell)),
         _method(catalog, shell, calibrations),
         Job("pages", everything, lambda: _pages(catalog, shell, about, shards), heavy=True),
         _static(ROOT / "site"),
@@ -90,8 +90,8 @@ def _embeds(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> 
     return Job(f"embeds {backend}", everything, make, heavy=True)
 
 
-def _run(entry: Entry, catalog: Catalog, shell: Shell) -> Job:
-    """The page of a run and its data."""
+def _run(entry: Entry, catalog: Catalog, shell: Shell, frame: bytes) -> Job:
+    """The page of a run and its data; ``frame``: a digest of the shell."""
     card = entry.card
     assert card is not None
     path = run.path(card.id)
@@ -101,16 +101,16 @@ def _run(entry: Entry, catalog: Catalog, shell: Shell) -> Job:
         yield from published.run(record, card).items()
         yield path, run.render(record, card, run.facts(card, catalog), shell).encode()
 
-    return Job(path, digest(entry.digest, run.facts(card, catalog), shell), make)
+    return Job(path, digest(entry.digest, run.facts(card, catalog), frame), make)
 
 
-def _commit(sha: str, catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Job:
+def _commit(sha: str, catalog: Catalog, entries: Mapping[str, Entry], shell: Shell, frame: bytes) -> Job:
     path, runs = commit.path(sha), catalog.by_commit.get(sha, ())[::-1]
 
     def make() -> Pages:
         yield path, commit.render(runs, commit.facts(sha, catalog), shell).encode()
 
-    return Job(path, digest([entries[card.id].digest for card in runs], commit.facts(sha, catalog), shell), make)
+    return Job(path, digest([entries[card.id].digest for card in runs], commit.facts(sha, catalog), frame), make)
 
 
 def _shard(shard: str, commits: object) -> Job:

@@ -38,13 +38,17 @@ def rounded(numbers: Array) -> Array:
 
 def both(name: str, document: object) -> Files:
     """``data/<name>.json`` and its script."""
-    path, text = script(name, document)
-    return {f"data/{name}.json": msgspec.json.encode(document) + b"\n", path: text}  # NaN becomes null
+    text = msgspec.json.encode(document)  # NaN becomes null
+    return {f"data/{name}.json": text + b"\n", f"data/{name}.js": _call(name, text)}
 
 
 def script(name: str, document: object) -> tuple[str, bytes]:
     """The script alone: of what nobody but the pages reads in this form."""
-    return f"data/{name}.js", b"benchData(%b, %b);\n" % (msgspec.json.encode(name), msgspec.json.encode(document))
+    return f"data/{name}.js", _call(name, msgspec.json.encode(document))
+
+
+def _call(name: str, text: bytes) -> bytes:
+    return b"benchData(%b, %b);\n" % (msgspec.json.encode(name), text)
 
 
 def index(catalog: Catalog, site: Mapping[str, str], shards: Iterable[str]) -> Files:

@@ -115,7 +115,7 @@ def _read(path: Path) -> Entry:
         path=str(path),
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
-        digest=hashlib.blake2b(data, digest_size=16).digest(),
+        digest=hashlib.sha256(data).digest(),
         card=card,
         reason=reason,
     )

@@ -53,7 +53,7 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
 
 def is_backfilled(cards: Sequence[RunCard]) -> bool:
     """Whether commits were not measured as they came, so that only their own order shows what each changed."""
-    older = sum(after.committed < before.committed for before, after in pairwise(cards))
+    older = sum(after < before for before, after in pairwise([card.committed for card in cards]))
     return older > OUT_OF_ORDER * len(cards)
 
 
