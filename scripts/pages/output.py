@@ -81,16 +81,19 @@ class Output:
         if to_do:
             cache.keep_state(msgspec.structs.replace(state, made=made))  # what is interrupted now is made again
         written = 0
-        for done in spread(self._do_all, _parts(to_do), told):
+
+        def do(jobs: Sequence[Job]) -> dict[str, Made]:
+            done = {job.name: (job.key, tuple(self._write(path, data) for path, data in job.make())) for job in jobs}
+            cache.release()
+            return done
+
+        for done in spread(do, _parts(to_do), told):
             made |= done
             written += sum(len(paths) for _, paths in done.values())
         wanted = {path for _, paths in made.values() for path in paths}
         self._remove(there - wanted)
         cache.keep_state(msgspec.structs.replace(state, made=made))
         return Tally(files=len(wanted), written=written, removed=len(there - wanted))
-
-    def _do_all(self, jobs: Sequence[Job]) -> dict[str, Made]:
-        return {job.name: (job.key, tuple(self._write(path, data) for path, data in job.make())) for job in jobs}
 
     def _write(self, path: str, data: bytes) -> str:
         """Give a file its content in one step, without waiting for the disk: the site can be made again."""
