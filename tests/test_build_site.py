@@ -191,6 +191,38 @@ def test_series_hold_what_the_cards_say() -> None:
         assert [value, low] == pytest.approx([ratio.ratio, ratio.low], rel=5.1e-5)
 
 
+def test_a_longer_series_is_the_one_that_is_made_at_once() -> None:
+    runs = [*make_history(range(3), {}), *make_history(range(3, 6), {}, paired=True)]
+    whole, known = make_catalog(runs), make_catalog(runs[:4])
+    old = dict(published.series(known, "fastapi"))
+    assert dict(published.longer_series(whole, "fastapi", 4, old.__getitem__)) == dict(
+        published.series(whole, "fastapi")
+    )
+
+
+def test_each_commit_has_its_runs_in_its_shard() -> None:
+    catalog = make_catalog(make_history(range(3), {}, paired=True))
+    shards = published.commits(catalog)
+    found = {sha: [run["id"] for run in runs] for shard in shards.values() for sha, runs in shard.items()}
+    assert all(sha.startswith(name) for name, shard in shards.items() for sha in shard)
+    for card in catalog.cards:
+        assert card.id in found[card.commit.sha]
+        assert card.baseline
+        assert card.baseline.sha in found
+
+
+def test_a_cache_that_makes_no_sense_is_made_anew(tmp_path: Path) -> None:
+    root, cache = tmp_path / "history", tmp_path / ".site.cache"
+    record(root, 2)
+    cache.write_text("a file, as there once was")
+    build(root, tmp_path / "site")
+    whole = content(cache)
+    for name, data in whole.items():
+        (cache / name).write_bytes(data[: len(data) // 2])
+    build(root, tmp_path / "site")
+    assert content(cache) == whole
+
+
 def test_the_feed_has_an_entry_for_each_change() -> None:
     catalog = make_catalog(make_history(range(30), {("fastapi", 15): 1.4}))
     assert catalog.all_changes
