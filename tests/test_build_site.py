@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from scripts import build_site, store
 from scripts.model import METRICS, PipelineError
 from scripts.pages import badges, feed, published, tables
+from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of
+from scripts.pages.output import code_digest
 from scripts.stats import mean_ratios, paired_effect
 from scripts.verdict import by_round, log_ratios
 from tests.catalogs import SHELL, make_catalog
@@ -221,6 +223,9 @@ def test_a_cache_that_makes_no_sense_is_made_anew(tmp_path: Path) -> None:
         (cache / name).write_bytes(data[: len(data) // 2])
     build(root, tmp_path / "site")
     assert content(cache) == whole
+    Cache(cache, code_digest()).keep_runs([b"\xc1"])
+    build(root, tmp_path / "site")
+    assert content(cache)["runs"] == whole["runs"]
 
 
 def test_the_feed_has_an_entry_for_each_change() -> None:

@@ -58,7 +58,10 @@ def read_runs(roots: Sequence[Path], cache: Cache, told: Told) -> Recorded:
     found, skipped = store.find(roots)
     paths = {str(path): path for paths in found.values() for path in paths}
     chunks: list[bytes | memoryview] = [*cache.runs().chunks]
-    known = _entries(chunks)
+    try:
+        known = _entries(chunks)
+    except msgspec.DecodeError:  # damaged: all are read again
+        chunks, known = [], {}
     read = {name: entry for name, entry in known.items() if name in paths and _is_same(entry, paths[name])}
     fresh = [path for name, path in paths.items() if name not in read]
     if len(read) < len(known):  # files have gone or changed, which those of a history do not
