@@ -106,7 +106,7 @@ def weights(site: Path) -> Iterator[tuple[str, int]]:
     yield "trend, as ratios", weight(site, "trend/fastapi.html", "runs", "series/fastapi/throughput_rps/ratio-all")
     runs = sorted(site.glob("run/*.html"))
     yield "run, of the newest", weight(site, f"run/{runs[-1].name}")
-    yield "run, old", weight(site, f"run/{runs[1].name}")
+    yield "run, old", weight(site, f"run/{runs[1].name}", f"runs/{runs[1].stem}")
     newest = [site / "data" / "runs" / f"{path.stem}.json" for path in runs[-2:]]
     shown = [f"runs/{path.stem}" for path in newest]
     yield "compare, two runs", weight(site, "compare.html", "index", *shown)

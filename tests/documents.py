@@ -7,12 +7,20 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
+LET_OUT = {
+    "td": {"td", "th"},
+    "th": {"td", "th"},
+    "tr": {"td", "th", "tr"},
+    "thead": {"td", "th", "tr"},
+    "tbody": {"td", "th", "tr"},
+}
+"""By what begins or ends: elements which that ends, too, where their end tags are left out."""
 
 
 class Document(HTMLParser):
     """A page. ``text``: all that is shown; ``links``: values of href and src; ``tables`` by caption, each a list of
     rows of cells; ``inline``: what could run or be styled by itself. Raises AssertionError where elements are not
-    closed in the order in which they were opened.
+    closed in the order in which they were opened; cells and rows of tables need no end tags.
     """
 
     def __init__(self, html: str) -> None:
@@ -36,6 +44,7 @@ class Document(HTMLParser):
         self.inline += [name for name in found if name == "style" or name.startswith("on")]
         if tag == "style" or (tag == "script" and "src" not in found):
             self.inline.append(tag)
+        self._end(LET_OUT.get(tag, set()))
         if tag not in VOID:
             self._open.append(tag)
         if tag == "table":
@@ -50,7 +59,12 @@ class Document(HTMLParser):
         if tag not in VOID:
             self._open.pop()
 
+    def _end(self, let_out: set[str]) -> None:
+        while self._open and self._open[-1] in let_out:
+            self._open.pop()
+
     def handle_endtag(self, tag: str) -> None:
+        self._end(LET_OUT.get(tag, set()) - {tag})
         assert self._open.pop() == tag
         if tag == "table":
             self.tables[self._caption.strip()] = [[" ".join(cell.split()) for cell in row] for row in self._rows]

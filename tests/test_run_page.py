@@ -10,6 +10,7 @@ import pytest
 
 from scripts import prose
 from scripts.model import METRICS, Event, Run
+from scripts.pages import published
 from scripts.pages import run as run_page
 from scripts.rendering import render_html
 from scripts.study import study_figures
@@ -116,22 +117,62 @@ def test_old_runs_are_brief_unless_something_changed() -> None:
 
 
 @pytest.mark.browser
-def test_curves_are_drawn_from_the_tables(chromium, tmp_path: Path) -> None:
+def test_the_rest_of_the_report_is_drawn_from_tables_and_data(chromium, tmp_path: Path) -> None:
     from tests.browser import visit
 
     run = make_run(invalid=[("django_wsgi", 20, 0), ("django_wsgi", 20, 1)])
     html, _ = page(run, detailed=False)
+    _, whole = page(run)
     path = tmp_path / run_page.path(run.id)
     path.parent.mkdir()
     path.write_text(html, encoding="utf-8")
+    for name, data in published.run(run, make_catalog([run]).cards[-1]).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
     copytree(SITE / "static", tmp_path / "static")
+    figures = study_figures(run, summarize(run)).values()
     with visit(chromium, tmp_path.as_uri() + "/", width=360, dark=True) as tab:
         seen = tab.open(run_page.path(run.id))
-        assert seen.locator("svg[role=img]").count() == len(METRICS)
+        seen.locator("#environment").wait_for()
+        assert seen.locator("svg[role=img]").count() == len(METRICS) + len(figures) - 1  # throughput is a metric
         first = seen.locator("svg").first
         assert first.locator(".series .dot").count() == 4 * len(run.levels) - 1
         with_a_gap = first.locator(".series .line").nth(1).get_attribute("d") or ""
         assert with_a_gap.count("M") == 2
-        assert seen.locator("details table").count() == len(METRICS)
+        for details in seen.locator("details").all():
+            details.evaluate("element => { element.open = true; }")
+        shown = Document(seen.content()).tables
+        for figure in figures:
+            _, *rows = shown[f"{figure.title} ({figure.unit})"]
+            for place, points in enumerate(figure.series.values(), 1):
+                for row, value in zip(rows, points.values(), strict=True):
+                    assert (
+                        row[place] == prose.NOTHING
+                        if value is None
+                        else number(row[place]) == pytest.approx(value, rel=0.01)
+                    )
+        same = ("Seen by the database server and the file system", "Invalid blocks", "Package versions")
+        assert {name: shown[name] for name in same} == {name: whole.tables[name] for name in same}
+        environment = dict(shown["Environment"])
+        assert environment.pop("workload").startswith("file_operations 2, transactions 8")  # as settings, not as counts
+        assert environment.items() <= dict(whole.tables["Environment"]).items()
+        assert len(shown["All blocks"]) == 1 + len(run.blocks)
         assert tab.overflow() == []
         assert tab.axe() == []
+
+
+@pytest.mark.browser
+def test_a_page_without_its_data_says_so(chromium, tmp_path: Path) -> None:
+    from tests.browser import visit
+
+    run = make_run()
+    path = tmp_path / run_page.path(run.id)
+    path.parent.mkdir()
+    path.write_text(page(run, detailed=False)[0], encoding="utf-8")
+    copytree(SITE / "static", tmp_path / "static")
+    with visit(chromium, tmp_path.as_uri() + "/") as tab:
+        seen = tab.open(run_page.path(run.id))
+        assert f"data/runs/{run.id}.js cannot be loaded" in seen.locator("#rest [role=alert]").inner_text()
+        assert seen.locator("svg[role=img]").count() == len(METRICS)
+        assert len(tab.problems) == 2
+        tab.problems.clear()

@@ -211,7 +211,7 @@ def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) ->
 def run(record: Run, card: RunCard) -> Files:
     """Everything of one run that a reader or a comparison needs, its parity and its blocks as columns.
 
-    ``reasons``: why blocks do not count, by their place in the columns.
+    ``reasons``: why blocks do not count, by their place in the columns. ``load_s``: under load; ``wall_s``: metered.
     """
     names = record.backends
     known = [block for block in record.blocks if block.backend in record.labels]
@@ -254,6 +254,8 @@ def run(record: Run, card: RunCard) -> Files:
             "valid": [int(block.valid) for block in known],
             "requests": [block.load.requests for block in known],
             "failed": [block.load.failed for block in known],
+            "load_s": rounded(np.array([block.load.load_s for block in known])).tolist(),
+            "wall_s": rounded(np.array([block.resources.wall_s for block in known])).tolist(),
             **{name: numbers[:, place].tolist() for place, name in enumerate(METRIC_NAMES)},
         },
         "reasons": {

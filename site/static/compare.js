@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { count, element, figure, interval, moment, plain } = benchText;
+  const { count, element, figure, interval, moment, plain, row, table } = benchText;
   const { geometricMean, logRatioInterval, separated } = benchStats;
   const OFFERED = 300; // runs in the list of the inputs
   const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/contrast.py
@@ -132,14 +132,6 @@
     const spread = ratio.low === null ? [] : [element("small", {}, `${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}`)];
     return element("td", {}, element("b", {}, `${ratio.ratio.toFixed(2)}x`), ...spread, element("small", { class: `said ${kind}` }, said));
   }
-
-  function table(caption, heads, rows, kind) {
-    const head = element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text))));
-    return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-      element("table", { class: kind }, element("caption", {}, caption), head, element("tbody", {}, ...rows)));
-  }
-
-  const row = (head, cells) => element("tr", {}, element("th", { scope: "row" }, head), ...cells);
 
   function backendSection({ name, metrics }, levels, label) {
     const heads = ["users", ...metrics.map(({ metric }) => metric.label)];

@@ -70,5 +70,16 @@ const benchText = (() => {
     return node;
   }
 
-  return { NOTHING, count, day, drawing, element, figure, interval, moment, plain };
+  /** A table of rows, which scrolls by itself where it is too wide. */
+  function table(caption, heads, rows, kind = "numeric") {
+    const head = element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text))));
+    return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+      element("table", { class: kind }, element("caption", {}, caption), head, element("tbody", {}, ...rows)));
+  }
+
+  /** Of a table; cells are elements or strings. */
+  const row = (head, cells) => element("tr", {}, element("th", { scope: "row" }, head),
+    ...cells.map((cell) => (typeof cell === "string" ? element("td", {}, cell) : cell)));
+
+  return { NOTHING, count, day, drawing, element, figure, interval, moment, plain, row, table };
 })();
