@@ -6,6 +6,7 @@ import argparse
 import gzip
 import hashlib
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
@@ -22,10 +25,14 @@ from perf import history
 from perf.detect import write as write_region
 from scripts.config import ROOT
 from scripts.model import Struct
+from scripts.stack import packages
 
 SEED = 20261124
 DOCUMENT = ROOT / "docs" / "site.md"
 BEGIN, END = "<!-- measured: nox -s perf -- site --write -->", "<!-- /measured -->"
+PAINT = """() => new Promise((resolve) => new PerformanceObserver((seen) => {
+  for (const one of seen.getEntriesByName("first-contentful-paint")) resolve(one.startTime);
+}).observe({ type: "paint", buffered: true }))"""
 
 
 class Built(Struct):
@@ -98,25 +105,46 @@ def weight(site: Path, page: str, *data: str) -> int:
     return sum(len(gzip.compress(path.read_bytes(), 6)) for path in {path.resolve() for path in paths})
 
 
-def weights(site: Path) -> Iterator[tuple[str, int]]:
-    """The heaviest of each kind of page, with what it loads before anybody touches it."""
-    yield "overview", weight(site, "index.html")
-    series = "series/fastapi/throughput_rps/all"
-    yield "trend", weight(site, "trend/fastapi.html", "runs", series)
-    yield "trend, as ratios", weight(site, "trend/fastapi.html", "runs", "series/fastapi/throughput_rps/ratio-all")
-    runs = sorted(site.glob("run/*.html"))
-    yield "run, of the newest", weight(site, f"run/{runs[-1].name}")
-    yield "run, old", weight(site, f"run/{runs[1].name}", f"runs/{runs[1].stem}")
-    newest = [site / "data" / "runs" / f"{path.stem}.json" for path in runs[-2:]]
-    shown = [f"runs/{path.stem}" for path in newest]
-    yield "compare, two runs", weight(site, "compare.html", "index", *shown)
-    commits = [msgspec.json.decode(path.read_bytes())["commit"]["sha"] for path in newest]
-    yield (
-        "compare, two commits",
-        weight(site, "compare.html", "index", *(f"commits/{sha[:2]}" for sha in commits), *shown),
-    )
-    yield "changes", weight(site, "changes.html")
-    yield "method", weight(site, "method.html")
+class Visited(NamedTuple):
+    """A page with what it loads before anybody touches it. ``query``: what its address has besides."""
+
+    path: str
+    data: tuple[str, ...] = ()
+    query: str = ""
+
+
+def pages(site: Path) -> dict[str, Visited]:
+    """The heaviest of each kind of page."""
+    series = "series/fastapi/throughput_rps"
+    runs = sorted((site / "run").glob("*.html"))
+    newest = [path.stem for path in runs[-2:]]
+    shown = tuple(f"runs/{name}" for name in newest)
+    records = [msgspec.json.decode((site / "data" / f"{path}.json").read_bytes()) for path in shown]
+    commits = [record["commit"]["sha"] for record in records]
+    shards = tuple(f"commits/{sha[:2]}" for sha in commits)
+    return {
+        "overview": Visited("index.html"),
+        "trend": Visited("trend/fastapi.html", ("runs", f"{series}/all"), "#scale=absolute"),
+        "trend, as ratios": Visited("trend/fastapi.html", ("runs", f"{series}/ratio-all"), "#scale=ratio"),
+        "run, of the newest": Visited(f"run/{runs[-1].name}"),
+        "run, old": Visited(f"run/{runs[1].name}", (f"runs/{runs[1].stem}",)),
+        "compare, two runs": Visited("compare.html", ("index", *shown), "?a={}&b={}".format(*newest)),
+        "compare, two commits": Visited("compare.html", ("index", *shards, *shown), "?a={}&b={}".format(*commits)),
+        "changes": Visited("changes.html"),
+        "method": Visited("method.html"),
+    }
+
+
+def first_paint(site: Path, page: Visited, browser: Browser, repeats: int = 5) -> float:
+    """Milliseconds until something of a page is to be seen that nothing is remembered of; the median of some visits."""
+    times = []
+    for _ in range(repeats):
+        context = browser.new_context()
+        tab = context.new_page()
+        tab.goto((site / page.path).resolve().as_uri() + page.query, wait_until="load")
+        times.append(float(tab.evaluate(PAINT)))
+        context.close()
+    return statistics.median(times)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -149,8 +177,18 @@ def measure(folder: Path, seed: int, count: int, console: Console) -> list[tuple
         ("build with one run more", f"{added.seconds:.2f} s, {added.rss_mb:.0f} MiB ({added.pss_mb:.0f})"),
         ("build with nothing new", f"{again.seconds:.2f} s"),
         ("site", f"{sum(files) / 1e6:,.0f} MB in {len(files):,} files"),
-        *((f"page: {name}, compressed", f"{size / 1e3:.0f} kB") for name, size in weights(site)),
+        *_seen(site),
     ]
+
+
+def _seen(site: Path) -> Iterator[tuple[str, str]]:
+    packages.install(packages.browser_needs())
+    with sync_playwright() as playwright:
+        program = packages.find_program("chromium", "chromium-browser")
+        browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
+        for name, page in pages(site).items():
+            size, paint = weight(site, page.path, *page.data), first_paint(site, page, browser)
+            yield f"page: {name}", f"{size / 1e3:.0f} kB compressed, {paint:.0f} ms to its first paint"
 
 
 def render(rows: Sequence[tuple[str, str]], seed: int, count: int) -> str:
