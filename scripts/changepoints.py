@@ -10,8 +10,8 @@ logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts.
 4. *Steps or drift*: an information criterion decides between steps alone, fewer of them, none, and a slow curve with
    those steps that it leaves.
 
-In 3 and 4 the noise's autocorrelation is not estimated but integrated out: in a short series, a few steps and a large
-autocorrelation explain the same, and the most likely value of either says nothing of the other.
+The likelihood in 3 and 4 is averaged over the noise's autocorrelation rather than taken at the most likely one: in a
+short series, a few steps and a large autocorrelation explain the same.
 
 Everything after cleaning is sums over ranges, so that a test costs a few differences of cumulative sums.
 """
@@ -55,7 +55,7 @@ BORROWED = 100
 DEGREE = 5
 """Of the polynomial that stands for a slow drift."""
 
-FIRST = 3.0
+ANY = 3.0
 """Log-likelihood (doubled) that any steps at all need besides what each of them needs: most series have none."""
 
 MOST_STEPS = 200
@@ -270,7 +270,8 @@ def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
     each step, by Wald's statistic with the variance of AR(1) noise.
 
     The criterion is the doubled log-likelihood less ``log n`` for each coefficient of the curve, and twice that for a
-    step, whose place is a parameter, too (Zhang and Siegmund, Biometrics 63(1), 2007).
+    step, whose place is a parameter, too (Schwarz's criterion; Yao, Statistics & Probability Letters 6(3), 1988), and
+    less `ANY`.
 
     ``curve``: orthonormal columns, the first of them constant. A step's column is 0 before its cut and 1 from there on,
     so that its products with anything are sums from the cut to the end.
@@ -287,7 +288,7 @@ def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
     lagged = float(rest[1:] @ rest[:-1])
     phi = min(max(lagged / squares, 0.0), MOST_CORRELATED)
     parameters = (curve.shape[1] - 1 + 2 * cuts.size) * math.log(size)
-    reluctance = FIRST if cuts.size else 0.0
+    any_steps = ANY if cuts.size else 0.0
     fit = likelihood(np.array([squares]), np.array([lagged]), np.array([float(size)]))
     wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    return 2 * float(fit[0]) - parameters - reluctance, np.asarray(wald - needed(edges, phi))
+    return 2 * float(fit[0]) - parameters - any_steps, np.asarray(wald - needed(edges, phi))

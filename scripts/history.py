@@ -34,9 +34,8 @@ def decode_run(data: bytes, name: str) -> Run:
 
     Raises PipelineError with the key path and what was expected there, or when a newer version made the file.
     """
-    with suppress(
-        msgspec.DecodeError, UnicodeDecodeError
-    ):  # nearly always; to look at the header first takes half again
+    # Nearly always it is of this version: to look at the header first would take half as long again.
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
         run = msgspec.json.decode(data, type=Run)
         if run.schema_version == SCHEMA_VERSION:
             return run
@@ -48,7 +47,7 @@ def decode_run(data: bytes, name: str) -> Run:
                 "Update this project (git pull) and try again.",
             )
         if version == SCHEMA_VERSION:
-            return msgspec.json.decode(data, type=Run)
+            return msgspec.json.decode(data, type=Run)  # raises what was suppressed above
         return msgspec.convert(upgrade(msgspec.json.decode(data), UPGRADES, SCHEMA_VERSION), Run)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PipelineError(

@@ -101,9 +101,10 @@ def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
         for name, below, files in os.walk(root / "runs"):
             below.sort()
             folder = Path(name)
+            where = folder.relative_to(root).parts
             for file in sorted(files):
                 path, found = folder / file, RUN_ID.fullmatch(file.removesuffix(".json"))
-                if found and file.endswith(".json") and folder.parts[-3:] == ("runs", found[1], found[2]):
+                if found and file.endswith(".json") and where == ("runs", found[1], found[2]):
                     runs.setdefault(found[0], []).append(path)
                 else:
                     others.append(Skipped(path, "not a run's file: those are runs/YYYY/MM/<run id>.json"))

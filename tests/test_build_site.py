@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
+import mmap
 import re
 import shutil
 from pathlib import Path
@@ -33,8 +35,8 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 def record(root: Path, count: int, *, first: int = 0) -> None:
-    single, paired = make_history(range(first, count), {}), make_history(range(first, count), {}, paired=True)
-    for one, other in zip(single, paired, strict=True):
+    single, paired = make_history(range(count), {}), make_history(range(count), {}, paired=True)
+    for one, other in list(zip(single, paired, strict=True))[first:]:
         store.add(other if int(one.commit.sha, 16) % 2 else one, root)
 
 
@@ -46,16 +48,68 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def compare_with_new(root: Path, grown: Path) -> None:
+    build(root, grown.with_name("new"))
+    there, new = content(grown), content(grown.with_name("new"))
+    assert there.keys() == new.keys()
+    assert [path for path in there if there[path] != new[path]] == []
+
+
 def test_a_site_that_grew_is_the_one_that_is_built_at_once(tmp_path: Path) -> None:
-    root = tmp_path / "history"
+    root, grown = tmp_path / "history", tmp_path / "grown"
     record(root, 4)
-    build(root, tmp_path / "grown")
+    build(root, grown)
     record(root, 6, first=4)
-    build(root, tmp_path / "grown")
-    build(root, tmp_path / "new")
-    grown, new = content(tmp_path / "grown"), content(tmp_path / "new")
-    assert grown.keys() == new.keys()
-    assert [path for path in grown if grown[path] != new[path]] == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "series", None)  # which would make all of it
+        build(root, grown)
+    compare_with_new(root, grown)
+
+
+@pytest.mark.parametrize("how", ["earlier", "new level", "first baseline", "damaged"])
+def test_a_site_that_changed_is_the_one_that_is_built_at_once(how: str, tmp_path: Path) -> None:
+    root, grown = tmp_path / "history", tmp_path / "grown"
+    runs = make_history(range(6), {})
+    for run in runs[1:5]:
+        store.add(run, root)
+    build(root, grown)
+    if how == "damaged":
+        for path, damage in zip(sorted((grown / "data" / "series").rglob("*.js")), (-4, 0, 5), strict=False):
+            path.write_bytes(path.read_bytes()[:damage])
+    one = {
+        "earlier": runs[0],
+        "new level": make_history(range(6), {}, levels=(10, 20, 50))[5],
+        "first baseline": make_history(range(6), {}, paired=True)[5],
+        "damaged": runs[5],
+    }
+    store.add(one[how], root)
+    build(root, grown)
+    compare_with_new(root, grown)
+
+
+def test_changes_from_a_file_are_not_taken_for_found_ones(tmp_path: Path) -> None:
+    root, site, given = tmp_path / "history", tmp_path / "site", tmp_path / "changes.json"
+    record(root, 3)
+    build(root, site)
+    nothing = (site / "data" / "changes.json").read_bytes()
+    found = make_catalog(make_history(range(30), {("fastapi", 15): 1.4})).changes
+    assert found
+    assert found.changes
+    given.write_bytes(msgspec.json.encode(found))
+    build(root, site, "--changes", str(given))
+    assert (site / "data" / "changes.json").read_bytes() != nothing
+    build(root, site)
+    assert (site / "data" / "changes.json").read_bytes() == nothing
+
+
+def test_a_level_that_could_be_no_column_is_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root, 2)
+    run = make_history(range(3), {})[2]
+    profile = msgspec.structs.replace(run.profile, levels=(2**40,))
+    store.add(msgspec.structs.replace(run, profile=profile), root)
+    build(root, tmp_path / "site")
+    assert "levels are 1 to 1,000,000" in (tmp_path / "site" / "index.html").read_text()
 
 
 def test_what_is_known_is_not_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,9 +277,21 @@ def test_a_cache_that_makes_no_sense_is_made_anew(tmp_path: Path) -> None:
         (cache / name).write_bytes(data[: len(data) // 2])
     build(root, tmp_path / "site")
     assert content(cache) == whole
-    Cache(cache, code_digest()).keep_runs([b"\xc1"])
-    build(root, tmp_path / "site")
-    assert content(cache)["runs"] == whole["runs"]
+    for chunk in (b"\xc1", b"\x91\x81\xa4path\xa1\xff"):  # no msgpack, and no UTF-8
+        Cache(cache, code_digest()).keep_runs([chunk])
+        build(root, tmp_path / "site")
+        assert content(cache)["runs"] == whole["runs"]
+
+
+def test_a_cache_that_cannot_be_mapped_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENODEV, "no such device")
+
+    record(tmp_path / "history", 2)
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    build(tmp_path / "history", tmp_path / "site")
+    monkeypatch.undo()
+    compare_with_new(tmp_path / "history", tmp_path / "site")
 
 
 def test_the_feed_has_an_entry_for_each_change() -> None:

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.changepoints import SHORTEST, change_points
+from perf.scoring import score
+from perf.series import NOISES, Noise, labelled_series
+from scripts import changepoints
+from scripts.changepoints import SHORTEST, change_points, without_spikes
 
 
 def noisy(rng: np.random.Generator, *regimes: tuple[int, float], spread: float = 0.02) -> list[float]:
@@ -53,6 +56,46 @@ def test_a_slow_drift_is_no_step_and_hides_none() -> None:
     assert change_points(np.array(noisy(rng, (200, 100))) * drift) == []
     assert change_points(np.linspace(1, 2, 500) * noisy(rng, (500, 100), spread=0.001)) == []
     assert change_points(np.array(noisy(rng, (90, 100), (110, 120))) * drift) == pytest.approx([90], abs=1)
+
+
+@pytest.mark.parametrize(("distance", "left"), [(2, 2), (3, 2.5), (5, 1.25), (6, 0), (60, 0)])
+def test_what_is_far_from_its_neighbours_counts_less(distance: float, left: float) -> None:
+    values = np.zeros(21)
+    values[10] = distance
+    assert without_spikes(values)[10] == left
+    assert without_spikes(-values)[10] == -left
+
+
+def alarms(noise: Noise, count: int = 150) -> float:
+    """For each 100 points of series without steps. The seed is no other's."""
+    series = labelled_series(7, count, noise, with_steps=False)
+    return score(series, [change_points(one.values) for one in series]).false_alarms
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_noise_is_no_step(noise: Noise) -> None:
+    assert alarms(noise) < {"AR(1)": 0.06, "drift": 0.15}.get(noise, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "noise"),
+    [
+        ("SCARCE", 0.0, "independent"),  # as if there were no more places for a short regime than for a long one
+        ("AUTOCORRELATIONS", np.zeros(1), "AR(1)"),  # as if noise were independent
+        ("ANY", -1e9, "drift"),  # as if there had to be steps
+    ],
+)
+def test_each_part_keeps_false_alarms_away(
+    name: str, value: object, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = alarms(noise)
+    monkeypatch.setattr(changepoints, name, value)
+    assert alarms(noise) > 1.5 * before
+
+
+def test_most_steps_are_found() -> None:
+    series = [one for noise in NOISES for one in labelled_series(7, 50, noise)]
+    assert score(series, [change_points(one.values) for one in series]).f1 > 0.76
 
 
 @given(

@@ -41,7 +41,8 @@ ELSEWHERE = named(make_run(5, levels=LEVELS), 5, environment=msgspec.structs.rep
 OTHER_WORK = named(make_run(6, levels=LEVELS), 6, workload=Workload(transactions=9))
 PAIRED = named(make_paired_run(7, slower=0.05), 7, baseline=FEW.commit, layout="duet")
 OTHER_LEVELS = named(make_run(8, levels=(20,)), 8)
-RUNS = (FEW, FEW_AGAIN, MANY, MANY_AGAIN, ELSEWHERE, OTHER_WORK, PAIRED, OTHER_LEVELS)
+UNKNOWN_WORK = named(make_run(9, levels=LEVELS), 9, workload=None)
+RUNS = (FEW, FEW_AGAIN, MANY, MANY_AGAIN, ELSEWHERE, OTHER_WORK, PAIRED, OTHER_LEVELS, UNKNOWN_WORK)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +163,9 @@ def test_other_work_is_refused(tab):
     page = tab.open(address(FEW.id, OTHER_WORK.id))
     expect(page.get_by_role("alert")).to_contain_text("Not compared. Their requests did different work")
     expect(page.locator("#result")).to_contain_text("workload transactions: 9 instead of 8")
+    for sides in ((FEW.id, UNKNOWN_WORK.id), (UNKNOWN_WORK.id, FEW.id)):
+        page = tab.open(address(*sides))
+        expect(page.get_by_role("alert")).to_contain_text("Not compared. Their requests did different work")
 
 
 @pytest.mark.parametrize(
@@ -169,6 +173,7 @@ def test_other_work_is_refused(tab):
     [
         (FEW.id, FEW.id, "Both are the same run"),
         (FEW.id, "<img src=x onerror=alert(1)>", "There is no run “<img src=x onerror=alert(1)>”"),
+        (f"{FEW.id}/../../static/run", FEW.id, f"There is no run “{FEW.id}/../../static/run”"),
         (FEW.id, "ffff", "No run has measured a commit ffff"),
         (FEW.id, "0000", f"begins the hashes of {len(RUNS)} measured commits"),
         (FEW.id, OTHER_LEVELS.id, "They have no backend and level in common"),

@@ -89,6 +89,9 @@ def test_what_is_no_run_is_skipped_counted_and_named(tmp_path: Path) -> None:
     (folder / "20261123T120002Z-0000001-aa.json").write_bytes(b'{"schema_version": 99}')
     shutil.copy(path, folder / "20261123T120003Z-0000001-aa.json")
     shutil.copy(path, tmp_path / "runs" / path.name)
+    nested = tmp_path / "runs" / "backup" / path.relative_to(tmp_path)
+    nested.parent.mkdir(parents=True)
+    shutil.copy(path, nested)
     (folder / "README.md").write_text("hello")
     (folder / f".{path.name}.x1y2").write_bytes(b"half")
     (folder / "20261123T120004Z-0000001-aa.json").symlink_to(tmp_path / "absent")
@@ -96,9 +99,10 @@ def test_what_is_no_run_is_skipped_counted_and_named(tmp_path: Path) -> None:
     assert store.read([tmp_path], said.append) == (good,)
     assert len(said) == 1
     first, *lines = said[0].splitlines()
-    assert first == "files of the history that were skipped: 7 (runs that were read: 1)"
+    assert first == "files of the history that were skipped: 8 (runs that were read: 1)"
     named = dict(line.strip().split(": ", 1) for line in lines)
     assert named[str(tmp_path / "runs" / path.name)].startswith("not a run's file")
+    assert named[str(nested)].startswith("not a run's file")
     reasons = {Path(name).name: reason for name, reason in named.items() if Path(name).parent == folder}
     assert "not a valid run" in reasons["20261123T120001Z-0000001-aa.json"]
     assert "made by a newer version" in reasons["20261123T120002Z-0000001-aa.json"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +41,7 @@ T = TypeVar("T", State, Runs)
 
 
 class Cache:
-    """A folder with a file for each. What other code has left, or makes no sense, is as if it were not there."""
+    """A folder with a file for each. What other code has left, or cannot be decoded, is as if it were not there."""
 
     def __init__(self, folder: Path, code: bytes) -> None:
         self.code = code
@@ -47,27 +49,31 @@ class Cache:
         self._mapped: list[mmap.mmap] = []
 
     def state(self) -> State:
-        return self._load("state", State)
+        return self._load(self._folder / "state", State)
 
     def keep_state(self, state: State) -> None:
-        self._keep("state", state)
+        with self._new("state") as path:
+            path.write_bytes(msgspec.msgpack.encode(state))
 
     def runs(self) -> Runs:
-        return self._load("runs", Runs)
+        return self._load(self._folder / "runs", Runs)
 
     def keep_runs(self, chunks: Sequence[bytes | memoryview]) -> Runs:
-        """The same chunks, which now lie in a file and take no memory of their own."""
-        self._keep("runs", Runs(code=self.code, chunks=tuple(map(memoryview, chunks))))
-        return self.runs()
+        """The same chunks, which now lie in a file and take no memory of their own, unless it cannot be mapped."""
+        runs = Runs(code=self.code, chunks=tuple(map(memoryview, chunks)))
+        with self._new("runs") as path:
+            path.write_bytes(msgspec.msgpack.encode(runs))
+            kept = self._load(path, Runs)
+        return kept if len(kept.chunks) == len(chunks) else runs
 
     def release(self) -> None:
         """Take no memory for what has been read, until it is read again."""
         for data in self._mapped:
             data.madvise(mmap.MADV_DONTNEED)
 
-    def _load(self, name: str, kind: type[T]) -> T:
+    def _load(self, path: Path, kind: type[T]) -> T:
         try:
-            with (self._folder / name).open("rb") as file:
+            with path.open("rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._mapped.append(data)
             kept = msgspec.msgpack.decode(data, type=kind)
@@ -75,14 +81,17 @@ class Cache:
             return kind(code=self.code)
         return kept if kept.code == self.code else kind(code=self.code)
 
-    def _keep(self, name: str, kept: State | Runs) -> None:
-        """Write in one step, without waiting for the disk: it can be made again."""
-        path, new = self._folder / name, self._folder / f"{name}.new"
+    @contextmanager
+    def _new(self, name: str) -> Iterator[Path]:
+        """A file to be written, which then takes its place in one step, without waiting for the disk: it can be made
+        again. Its first name is of this process only, as another may have a file of that name mapped.
+        """
+        path, new = self._folder / name, self._folder / f"{name}.{os.getpid()}"
         try:
             if not self._folder.is_dir():
                 self._folder.unlink(missing_ok=True)
                 self._folder.mkdir()
-            new.write_bytes(msgspec.msgpack.encode(kept))
+            yield new
             new.replace(path)
         except OSError as error:
             raise PipelineError(

@@ -160,14 +160,20 @@ def series(catalog: Catalog, backend: str) -> Iterator[tuple[str, bytes]]:
 def longer_series(
     catalog: Catalog, backend: str, known: int, old: Callable[[str], bytes]
 ) -> Iterator[tuple[str, bytes]]:
-    """The same, of the ``old`` files by their paths, which have so many ``known`` runs of those in the catalog."""
+    """The same, of the ``old`` files by their paths, which have so many ``known`` runs of those in the catalog.
+
+    Where one of them is damaged, all are made anew.
+    """
     for name, columns in _series(catalog, backend, known):
-        path, _ = script(name, {})
-        *parts, end = old(path).split(b"]")  # one after each column, and no others
+        path, empty = script(name, dict.fromkeys(columns, ()))
+        begins, parts = empty.split(b"]"), old(path).split(b"]")  # one after each column, and no others
+        if len(parts) != len(begins) or not all(map(bytes.startswith, parts, begins)) or parts[-1] != begins[-1]:
+            yield from series(catalog, backend)
+            return
         for place, values in enumerate(columns.values()):
             comma = b"" if not values or parts[place].endswith(b"[") else b","
             parts[place] += comma + msgspec.json.encode(values)[1:-1]
-        yield path, b"]".join([*parts, end])
+        yield path, b"]".join(parts)
 
 
 def _series(catalog: Catalog, backend: str, first: int) -> Iterator[tuple[str, dict[str, list[Any]]]]:

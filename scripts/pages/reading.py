@@ -23,6 +23,7 @@ from scripts.pages.workers import Told, spread
 CHUNK = 64
 COMMON = ("baseline", "labels", "levels", "environment", "workload", "packages", "statements", "fingerprint", "place")
 """Of a card: what most runs have as the one before."""
+MOST_USERS = 1_000_000
 BACKEND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SHA = re.compile(r"([0-9a-f]{40})?")
 """Empty where a run was measured outside a repository."""
@@ -60,7 +61,7 @@ def read_runs(roots: Sequence[Path], cache: Cache, told: Told) -> Recorded:
     chunks: list[bytes | memoryview] = [*cache.runs().chunks]
     try:
         known = _entries(chunks)
-    except msgspec.DecodeError:  # damaged: all are read again
+    except (msgspec.DecodeError, ValueError):  # damaged: all are read again
         chunks, known = [], {}
     read = {name: entry for name, entry in known.items() if name in paths and _is_same(entry, paths[name])}
     fresh = [path for name, path in paths.items() if name not in read]
@@ -135,9 +136,13 @@ def _card(data: bytes, path: Path) -> tuple[RunCard | None, str]:
 
 
 def _unfit(run: Run, name: str) -> str:
-    """Why a run has no place in the site: its backends and commits become names of files. Empty where it has one."""
+    """Why a run has no place in the site: its backends and commits become names of files, its levels columns. Empty
+    where it has one.
+    """
     if run.id != name:
         return f"holds another run than its name says: {plain(run.id)}"
+    if not run.profile.levels or not all(0 < level <= MOST_USERS for level in run.profile.levels):
+        return f"levels are 1 to {MOST_USERS:,} concurrent users: {list(run.profile.levels)}"
     if wrong := [name for name in run.labels if not BACKEND.fullmatch(name)]:
         return f"{plain(wrong[0])!r} is not the name of a backend"
     if wrong := [arm.sha for arm in (run.commit, run.baseline) if arm and not SHA.fullmatch(arm.sha)]:

@@ -1,5 +1,5 @@
 """The page of a run. Newest runs and those at changes have the whole report; the others are brief: tables from their
-card, of which a script draws the curves, and to which it adds the rest of the report from the run's data.
+card, of which a script draws the curves, and to which it adds most of the rest of the report from the run's data.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
   const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/contrast.py
   const form = document.getElementById("sides"), state = document.getElementById("state"), result = document.getElementById("result");
 
-  const RUN_ID = /^\d{8}T\d{6}Z-/;
+  const RUN_ID = /^\d{8}T\d{6}Z-([0-9a-f]{7,40}|nocommit)-[0-9A-Za-z.]+$/; // as in scripts/store.py
 
   // --- from what the reader names to two sides, each an arm of a run
 
@@ -65,8 +65,9 @@
   function conditions(a, b) {
     const found = a.layout === b.layout ? [] : [`layout: ${b.layout ?? "one version alone"} instead of ${a.layout ?? "one version alone"}`];
     for (const part of ["environment", "limits", "workload"]) {
-      for (const [field, value] of Object.entries(b[part])) {
-        if (value !== a[part][field]) found.push(`${part} ${field}: ${value} instead of ${a[part][field]}`);
+      for (const [field, value] of Object.entries(b[part] ?? {})) {
+        const before = a[part]?.[field];
+        if (value !== before) found.push(`${part} ${field}: ${value} instead of ${before ?? "none"}`);
       }
     }
     for (const [name, packages] of Object.entries(b.packages)) {

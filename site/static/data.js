@@ -14,6 +14,7 @@ const { benchData, benchLoad } = (() => {
 
   /** A promise of what data/<path>.js holds, once for each page; it is rejected where there is none. */
   function benchLoad(path) {
+    if (path.split("/").some((part) => /^\.*$/.test(part))) return Promise.reject(new Error(`${path} leads out of data/`));
     if (!loading.has(path)) loading.set(path, new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = new URL(`data/${path.split("/").map(encodeURIComponent).join("/")}.js`, root);

@@ -1,5 +1,5 @@
 /* The brief page of a run: a curve for each backend above each table, drawn from the table's own numbers; and from the
-   run's data the rest of the report: the study's other figures, parity, validity, environment, blocks.
+   run's data most of the rest of the report: the study's other figures, parity, validity, environment, blocks.
    Shapes, dashes and class names are those of scripts/charts.py, so that charts.css styles these, too. */
 "use strict";
 
@@ -81,7 +81,7 @@ function studied({ blocks, backends, labels }) {
   const xs = [...new Set(rows.map((place) => blocks.level[place]))].sort((one, two) => one - two);
   const sum = (cell, of) => cell.reduce((total, place) => total + of(place), 0);
   const total = (name) => (cell) => sum(cell, (place) => blocks[name][place]);
-  const cpu = (place) => (blocks.cpu_ms_per_request[place] * blocks.requests[place]) / 1000;
+  const cpu = (place) => ((blocks.cpu_ms_per_request[place] ?? NaN) * blocks.requests[place]) / 1000;
   const figures = {
     "Error rate (% of requests)": (cell) => (100 * total("failed")(cell)) / total("requests")(cell),
     "CPU usage of the backend (% of one CPU)": (cell) => (100 * sum(cell, cpu)) / total("wall_s")(cell),
