@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
 import os
 import re
 import statistics
@@ -27,6 +26,7 @@ from perf.detect import write as write_region
 from scripts.config import ROOT
 from scripts.model import Struct
 from scripts.stack import packages
+from tests.browser import launch
 
 SEED = 20261124
 DOCUMENT = ROOT / "docs" / "site.md"
@@ -99,24 +99,24 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def weight(site: Path, page: str, *data: str) -> int:
-    """Bytes that a page and all it loads have when each is compressed (gzip, level 6)."""
-    text = (site / page).read_text()
-    loads = re.findall(r'<(?:script|link rel="stylesheet"|img|link rel="icon")[^>]*?(?:src|href)="([^"]+)"', text)
-    paths = {
-        site / page,
-        *((site / page).parent / one for one in loads),
-        *(site / "data" / f"{one}.js" for one in data),
-    }
-    return sum(len(gzip.compress(path.read_bytes(), 6)) for path in {path.resolve() for path in paths})
-
-
 class Visited(NamedTuple):
     """A page with what it loads before anybody touches it. ``query``: what its address has besides."""
 
     path: str
     data: tuple[str, ...] = ()
     query: str = ""
+
+
+def weight(site: Path, page: Visited) -> int:
+    """Bytes that a page and all it loads have when each is compressed (gzip, level 6)."""
+    text = (site / page.path).read_text()
+    loads = re.findall(r'<(?:script|link rel="stylesheet"|img|link rel="icon")[^>]*?(?:src|href)="([^"]+)"', text)
+    paths = {
+        site / page.path,
+        *((site / page.path).parent / one for one in loads),
+        *(site / "data" / f"{one}.js" for one in page.data),
+    }
+    return sum(len(gzip.compress(path.read_bytes(), 6)) for path in {path.resolve() for path in paths})
 
 
 def pages(site: Path) -> dict[str, Visited]:
@@ -153,15 +153,6 @@ def first_paint(site: Path, page: Visited, browser: Browser, repeats: int = 5) -
     return statistics.median(times)
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """A digest of every file, by path."""
-    return {
-        str(path.relative_to(folder)): hashlib.blake2b(path.read_bytes()).digest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
 def measure(folder: Path, seed: int, count: int, console: Console) -> list[tuple[str, str]]:
     """Names and values of the table."""
     if not (folder / "changes.json").exists():
@@ -190,10 +181,9 @@ def measure(folder: Path, seed: int, count: int, console: Console) -> list[tuple
 def _seen(site: Path) -> Iterator[tuple[str, str]]:
     packages.install(packages.browser_needs())
     with sync_playwright() as playwright:
-        program = packages.find_program("chromium", "chromium-browser")
-        browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
+        browser = launch(playwright)
         for name, page in pages(site).items():
-            size, paint = weight(site, page.path, *page.data), first_paint(site, page, browser)
+            size, paint = weight(site, page), first_paint(site, page, browser)
             yield f"page: {name}", f"{size / 1e3:.0f} kB compressed, {paint:.0f} ms to its first paint"
 
 

@@ -209,7 +209,7 @@ def margin(sums: Sums, cuts: Ints) -> Floats:
     return np.asarray(2 * ratio - needed(edges, phi))
 
 
-def likelihood(squares: Floats, lagged: Floats, count: Floats) -> Floats:
+def likelihood(squares: Floats | float, lagged: Floats | float, count: Floats | float) -> Floats:
     """The log-likelihood of residuals with AR(1) noise, up to a constant: the most likely variance, and the mean over
     `AUTOCORRELATIONS`. ``squares``, ``lagged``: sums of their squares and lag-1 products; ``count``: how many they are.
     """
@@ -289,6 +289,6 @@ def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
     phi = min(max(lagged / squares, 0.0), MOST_CORRELATED)
     parameters = (curve.shape[1] - 1 + 2 * cuts.size) * math.log(size)
     any_steps = ANY if cuts.size else 0.0
-    fit = likelihood(np.array([squares]), np.array([lagged]), np.array([float(size)]))
+    (fit,) = likelihood(squares, lagged, size)
     wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    return 2 * float(fit[0]) - parameters - any_steps, np.asarray(wald - needed(edges, phi))
+    return 2 * float(fit) - parameters - any_steps, np.asarray(wald - needed(edges, phi))

@@ -34,7 +34,12 @@ def locate(run_id: str) -> PurePosixPath:
         raise PipelineError(
             f"run id {run_id!r}: expected <UTC time>-<short commit>-<token>", "measure with nox -s bench"
         )
-    return PurePosixPath("runs", found[1], found[2], f"{run_id}.json")
+    return PurePosixPath(*_folder(found), f"{run_id}.json")
+
+
+def _folder(run_id: re.Match[str]) -> tuple[str, ...]:
+    """Where the file of a run lies beneath a root, by the match of its id."""
+    return ("runs", run_id[1], run_id[2])
 
 
 def add(run: Run, root: Path) -> Path:
@@ -104,7 +109,7 @@ def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
             where = folder.relative_to(root).parts
             for file in sorted(files):
                 path, found = folder / file, RUN_ID.fullmatch(file.removesuffix(".json"))
-                if found and file.endswith(".json") and where == ("runs", found[1], found[2]):
+                if found and file.endswith(".json") and where == _folder(found):
                     runs.setdefault(found[0], []).append(path)
                 else:
                     others.append(Skipped(path, "not a run's file: those are runs/YYYY/MM/<run id>.json"))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright, Request
 
 from scripts import build_site
@@ -65,6 +64,8 @@ class Visit:
 
     def axe(self, *rules: str) -> list[str]:
         """What axe-core finds that is serious or worse, by all rules or these. It may not fetch style sheets."""
+        from axe_playwright_python.sync_playwright import Axe  # here, as perf has Chromium, but not axe
+
         only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
         found = Axe().run(self.page, options={"preload": False, **only}).response["violations"]
         return [

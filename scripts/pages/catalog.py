@@ -129,9 +129,7 @@ class RunCard(Struct):
         self, backend: str, metric: str, level: int | None, first: int, count: int = 1
     ) -> tuple[float | None, ...]:
         """Some of the `COLUMNS`, beginning with the ``first``."""
-        if backend not in self.labels or (level is not None and level not in self.levels):
-            return (None,) * count
-        if first >= self.columns:
+        if backend not in self.labels or level not in (None, *self.levels) or first >= self.columns:
             return (None,) * count
         scope = 0 if level is None else 1 + self.levels.index(level)
         row = (self.backends.index(backend) * (1 + len(self.levels)) + scope) * len(METRICS) + _PLACES[metric]
