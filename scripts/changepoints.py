@@ -1,7 +1,7 @@
 """Steps in one series: where they are, and how large. Pure numbers, no I/O.
 
 What a step has to stand out from is the noise of load tests: it is multiplicative (so positive values are compared as
-logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts. The search has four parts:
+logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts. The search has five parts:
 
 1. *Clean*: a point far from its running median is moved nearer, and one that is very far, onto it (Hampel's three-part
    function), which leaves steps alone and makes sums robust.
@@ -9,6 +9,7 @@ logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts.
 3. *Prune*: the weakest proposal goes until every one is significant against AR(1) noise.
 4. *Steps or drift*: an information criterion decides between steps alone, fewer of them, none, and a slow curve with
    those steps that it leaves.
+5. *Place*: each step that is left goes to the middle of where it may be.
 
 The likelihood in 3 and 4 is averaged over the noise's autocorrelation rather than taken at the most likely one: in a
 short series, a few steps and a large autocorrelation explain the same.
@@ -19,7 +20,8 @@ Everything after cleaning is sums over ranges, so that a test costs a few differ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,15 +39,12 @@ and from there on it counts ever less, to nothing at the third."""
 PROPOSED = 2.7
 """A place is looked at when the standardised difference of two ranges around it is above this."""
 
-SIGNIFICANT = 10.5
+SIGNIFICANT = 8.0
 """Evidence (twice the log-likelihood ratio) that a step between two halves of a series needs."""
 
 SCARCE = 3.2
 """Evidence needed besides for each e-fold by which a regime is shorter than that: there are as many more places for it
 (the scale penalty of Duembgen and Spokoiny, Annals of Statistics 29(1), 2001)."""
-
-CORRELATED = 5.0
-"""Evidence needed besides for each unit of the autocorrelation that is left around the step."""
 
 MOST_CORRELATED = 0.95
 
@@ -55,8 +54,18 @@ BORROWED = 100
 DEGREE = 5
 """Of the polynomial that stands for a slow drift."""
 
-ANY = 3.0
-"""Log-likelihood (doubled) that any steps at all need besides what each of them needs: most series have none."""
+CURVED = 3.0
+"""By how much the criterion has to be better for any curve at all: most series do not drift."""
+
+ANY = 9.7
+"""By how much it has to be better for any steps at all: most series have none."""
+
+CORRELATED = 3.0
+"""What `ANY` is more for each unit of the autocorrelation that there would be without steps."""
+
+WEAKEST = 0.25
+"""The share of the weakest step's margin that counts towards `ANY`: the criterion is a sum over all steps, and noise
+taken for steps gives several of which none is strong."""
 
 MOST_STEPS = 200
 """Above this, what the fit with a curve costs is not worth it."""
@@ -82,7 +91,8 @@ def change_points(values: Sequence[float | None] | Floats) -> list[int]:
     sums = Sums(cleaned)
     cuts = prune(sums, propose(cleaned))
     cuts = prune(sums, relocate(cleaned, cuts))
-    cuts = steps_or_drift(cleaned, cuts)
+    cuts, straight = steps_or_drift(cleaned, cuts)
+    cuts = relocate(straight, cuts, middle)
     return [int(present[cut]) for cut in cuts]
 
 
@@ -203,10 +213,9 @@ def margin(sums: Sums, cuts: Ints) -> Floats:
     more, further = elsewhere * squares.sum(), elsewhere * lagged.sum()
     count = (stop - start + borrowed).astype(np.float64)
     squares, lagged = squares[:-1] + squares[1:] + more, lagged[:-1] + lagged[1:] + further
-    phi = np.clip(lagged / np.maximum(squares, ROUNDING * count), 0.0, MOST_CORRELATED)
     whole, whole_lagged = sums.spread(start, stop)
     ratio = likelihood(squares, lagged, count) - likelihood(whole + more, whole_lagged + further, count)
-    return np.asarray(2 * ratio - needed(edges, phi))
+    return np.asarray(2 * ratio - needed(edges))
 
 
 def likelihood(squares: Floats | float, lagged: Floats | float, count: Floats | float) -> Floats:
@@ -219,59 +228,82 @@ def likelihood(squares: Floats | float, lagged: Floats | float, count: Floats | 
     return np.asarray(np.logaddexp.reduce(0.5 * np.log(1 - phi**2) - count / 2 * np.log(innovations)))
 
 
-def needed(edges: Ints, phi: Floats | float) -> Floats:
-    """The evidence that each cut needs; ``edges``: 0, the cuts and the size; ``phi``: the autocorrelation there."""
+def needed(edges: Ints) -> Floats:
+    """The evidence that each cut needs; ``edges``: 0, the cuts and the size."""
     lengths = np.diff(edges)
     shorter = np.minimum(lengths[:-1], lengths[1:])
-    return np.asarray(SIGNIFICANT + SCARCE * np.log(edges[-1] / (2 * shorter)) + CORRELATED * phi)
+    return np.asarray(SIGNIFICANT + SCARCE * np.log(edges[-1] / (2 * shorter)))
 
 
-def relocate(values: Floats, cuts: Ints) -> Ints:
-    """Each cut at the best place between its neighbours."""
+def relocate(values: Floats, cuts: Ints, choose: Callable[[Floats], np.intp] = np.argmax) -> Ints:
+    """Each cut at the place between its neighbours that ``choose`` finds in the standardised differences there."""
     total = np.concatenate(([0.0], np.cumsum(values)))
     moved = [0, *cuts.tolist(), values.size]
     for number in range(1, len(moved) - 1):
         start, stop = moved[number - 1], moved[number + 1]
         places = np.arange(start + SHORTEST, stop - SHORTEST + 1)
         left = (total[places] - total[start]) - (places - start) / (stop - start) * (total[stop] - total[start])
-        heights = np.abs(left) / np.sqrt((places - start) * (stop - places))
-        moved[number] = int(places[np.argmax(heights)])
+        heights = np.abs(left) / np.sqrt((places - start) * (stop - places) / (stop - start))
+        moved[number] = int(places[choose(heights)])
     return np.array(moved[1:-1], dtype=np.int64)
 
 
-def steps_or_drift(values: Floats, cuts: Ints) -> Ints:
-    """The cuts that are needed beside the slow curve that explains the series best; there may be no curve, and no cuts.
+def middle(heights: Floats) -> np.intp:
+    """The median of where a step may be, nearest to the truth in the mean. ``heights``: in units of the noise."""
+    likely = np.cumsum(np.exp((heights**2 - heights.max() ** 2) / 2))
+    return np.intp(np.searchsorted(likely, likely[-1] / 2))
 
-    Beside each curve (a polynomial of degree 0 to `DEGREE`) the weaker half of the cuts that are not needed is left
-    out until all are needed, then the weaker half of all, to none.
+
+class Fit(NamedTuple):
+    """A curve and steps together.
+
+    ``criterion``: larger is better. ``margins``: of each step; below 0 it is not needed. ``autocorrelation``: of what
+    is left. ``straight``: the values without the curve.
+    """
+
+    criterion: float
+    margins: Floats
+    autocorrelation: float
+    straight: Floats
+
+
+def steps_or_drift(values: Floats, cuts: Ints) -> tuple[Ints, Floats]:
+    """The cuts that are needed beside the slow curve that explains the series best, and the values without that curve.
+
+    There may be no curve, and no cuts. Beside each curve (a polynomial of degree 0 to `DEGREE`) the weaker half of the
+    cuts that are not needed is left out until all are needed, then the weaker half of all, to none.
     """
     if not 0 < cuts.size <= MOST_STEPS:
-        return cuts
+        return cuts, values
     time = np.linspace(-1.0, 1.0, values.size)
     curves, _ = np.linalg.qr(
         np.polynomial.legendre.legvander(time, DEGREE)
     )  # its first columns are curves of less degree
-    best, kept = -math.inf, cuts
+    with_steps: list[tuple[Fit, Ints]] = []
+    without: list[Fit] = []
     for degree in range(DEGREE + 1):
         left = cuts
-        while True:
-            score, margins = _fit(values, curves[:, : degree + 1], left)
-            failing = int(np.count_nonzero(margins <= 0)) if degree else 0  # without a curve all have been pruned
-            if not failing and score > best:
-                best, kept = score, left
-            if not left.size:
-                break
-            left = np.sort(left[np.argsort(margins)[((failing or left.size) + 1) // 2 :]])
-    return kept
+        while left.size:
+            one = fit(values, curves[:, : degree + 1], left)
+            failing = int(np.count_nonzero(one.margins <= 0)) if degree else 0  # without a curve all have been pruned
+            if not failing:
+                with_steps.append((one, left))
+            left = np.sort(left[np.argsort(one.margins)[((failing or left.size) + 1) // 2 :]])
+        without.append(fit(values, curves[:, : degree + 1], left))
+    best, kept = max(with_steps, key=lambda pair: pair[0].criterion)
+    none = max(without, key=lambda one: one.criterion)
+    better = best.criterion + WEAKEST * float(best.margins.min()) - none.criterion
+    if better < ANY + CORRELATED * none.autocorrelation:
+        return cuts[:0], values
+    return kept, best.straight
 
 
-def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
-    """Least squares of curve and steps together: their information criterion (larger is better), and the margin of
-    each step, by Wald's statistic with the variance of AR(1) noise.
+def fit(values: Floats, curve: Floats, cuts: Ints) -> Fit:
+    """Least squares of curve and steps; the margin of each step by Wald's statistic with the variance of AR(1) noise.
 
     The criterion is the doubled log-likelihood less ``log n`` for each coefficient of the curve, and twice that for a
     step, whose place is a parameter, too (Schwarz's criterion; Yao, Statistics & Probability Letters 6(3), 1988), and
-    less `ANY`.
+    less `CURVED` for a curve.
 
     ``curve``: orthonormal columns, the first of them constant. A step's column is 0 before its cut and 1 from there on,
     so that its products with anything are sums from the cut to the end.
@@ -282,13 +314,14 @@ def _fit(values: Floats, curve: Floats, cuts: Ints) -> tuple[float, Floats]:
     gram = size - np.maximum(cuts[:, None], cuts[None, :]) - shared @ shared.T
     inverse = np.linalg.inv(gram + ROUNDING * size * np.eye(cuts.size))
     height = inverse @ (np.cumsum(values[::-1])[::-1][cuts] - shared @ (curve.T @ values))
-    rest = values - np.repeat(np.concatenate(([0.0], np.cumsum(height))), np.diff(edges))
+    levels = np.repeat(np.concatenate(([0.0], np.cumsum(height))), np.diff(edges))
+    rest = values - levels
     rest = rest - curve @ (curve.T @ rest)
     squares = max(float(rest @ rest), ROUNDING * size)
     lagged = float(rest[1:] @ rest[:-1])
     phi = min(max(lagged / squares, 0.0), MOST_CORRELATED)
-    parameters = (curve.shape[1] - 1 + 2 * cuts.size) * math.log(size)
-    any_steps = ANY if cuts.size else 0.0
-    (fit,) = likelihood(squares, lagged, size)
+    (likely,) = likelihood(squares, lagged, size)
+    degree = curve.shape[1] - 1
+    price = (degree + 2 * cuts.size) * math.log(size) + (CURVED if degree else 0.0)
     wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    return 2 * float(fit) - parameters - any_steps, np.asarray(wald - needed(edges, phi))
+    return Fit(2 * float(likely) - price, np.asarray(wald - needed(edges)), phi, levels + rest)
