@@ -25,8 +25,8 @@ def environment(session: nox.Session, lock: str) -> str:
     python, made_from = folder / "bin" / "python", folder / lock
     text = (ROOT / lock).read_text()
     if not made_from.exists() or made_from.read_text() != text:
-        session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        session.run("uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), lock)
+        session.run_install("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+        session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), lock)
         made_from.write_text(text)
     return str(python)
 

@@ -228,6 +228,11 @@ def likelihood(squares: Floats | float, lagged: Floats | float, count: Floats | 
     return np.asarray(np.logaddexp.reduce(0.5 * np.log(1 - phi**2) - count / 2 * np.log(innovations)))
 
 
+def autocorrelation(squares: float, lagged: float) -> float:
+    """Of residuals, from sums of their squares and lag-1 products; 0 where it is negative or there are no residuals."""
+    return min(max(lagged / squares, 0.0), MOST_CORRELATED) if squares else 0.0
+
+
 def needed(edges: Ints) -> Floats:
     """The evidence that each cut needs; ``edges``: 0, the cuts and the size."""
     lengths = np.diff(edges)
@@ -319,7 +324,7 @@ def fit(values: Floats, curve: Floats, cuts: Ints) -> Fit:
     rest = rest - curve @ (curve.T @ rest)
     squares = max(float(rest @ rest), ROUNDING * size)
     lagged = float(rest[1:] @ rest[:-1])
-    phi = min(max(lagged / squares, 0.0), MOST_CORRELATED)
+    phi = autocorrelation(squares, lagged)
     (likely,) = likelihood(squares, lagged, size)
     degree = curve.shape[1] - 1
     price = (degree + 2 * cuts.size) * math.log(size) + (CURVED if degree else 0.0)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from scripts.changepoints import MOST_CORRELATED, SHORTEST, change_points
+from scripts.changepoints import SHORTEST, autocorrelation, change_points
 from scripts.model import Revision, Struct
 from scripts.series import Moment, Series
 from scripts.stats import Effect
@@ -61,7 +61,7 @@ class Judged:
         squares = math.fsum(float(part @ part) for part in residuals)
         lagged = math.fsum(float(part[1:] @ part[:-1]) for part in residuals)
         self.noise = max(math.sqrt(squares / self.degrees), SMALLEST_NOISE)
-        self.phi = min(max(lagged / squares, 0.0), MOST_CORRELATED) if squares else 0.0
+        self.phi = autocorrelation(squares, lagged)
 
     def around(self, place: int) -> tuple[int, int]:
         """Where the regimes on both sides of a place begin and end, given the other places."""
