@@ -14,7 +14,7 @@ logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts.
 The likelihood in 3 and 4 is averaged over the noise's autocorrelation rather than taken at the most likely one: in a
 short series, a few steps and a large autocorrelation explain the same.
 
-Everything after cleaning is sums over ranges, so that a test costs a few differences of cumulative sums.
+Proposing and pruning are sums over ranges, so that a test costs a few differences of cumulative sums.
 """
 
 from __future__ import annotations
@@ -57,18 +57,15 @@ DEGREE = 5
 CURVED = 3.0
 """By how much the criterion has to be better for any curve at all: most series do not drift."""
 
-ANY = 9.7
+ANY = 11.2
 """By how much it has to be better for any steps at all: most series have none."""
-
-CORRELATED = 3.0
-"""What `ANY` is more for each unit of the autocorrelation that there would be without steps."""
 
 WEAKEST = 0.25
 """The share of the weakest step's margin that counts towards `ANY`: the criterion is a sum over all steps, and noise
 taken for steps gives several of which none is strong."""
 
 MOST_STEPS = 200
-"""Above this, what the fit with a curve costs is not worth it."""
+"""Above this, steps are not looked for beside a curve, only without one: what that costs is not worth it."""
 
 ROUNDING = 1e-9
 """A variance, in units of the noise, below which differences are rounding errors."""
@@ -122,12 +119,13 @@ def standardised(values: Floats) -> Floats:
 
 
 def without_spikes(values: Floats) -> Floats:
-    """Values less far from the median of the seven around them: what lasts `SHORTEST` points stays."""
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(values, SHORTEST - 1, mode="reflect"), 2 * SHORTEST - 1)
-    middle = np.median(around, axis=1)
-    distance = values - middle
+    """Values less far from the median of the seven around them (at an end, of the seven there): what lasts `SHORTEST`
+    points stays, what lasts fewer does not."""
+    around = np.lib.stride_tricks.sliding_window_view(values, 2 * SHORTEST - 1)
+    usual = np.pad(np.median(around, axis=1), SHORTEST - 1, mode="edge")
+    distance = values - usual
     believed = np.interp(np.abs(distance), (0.0, NEAR, FAR, ABSURD), (0.0, NEAR, NEAR, 0.0))
-    return np.asarray(middle + np.sign(distance) * believed)
+    return np.asarray(usual + np.sign(distance) * believed)
 
 
 def propose(values: Floats) -> Ints:
@@ -262,44 +260,43 @@ def middle(heights: Floats) -> np.intp:
 class Fit(NamedTuple):
     """A curve and steps together.
 
-    ``criterion``: larger is better. ``margins``: of each step; below 0 it is not needed. ``autocorrelation``: of what
-    is left. ``straight``: the values without the curve.
+    ``criterion``: larger is better. ``margins``: of each step; below 0 it is not needed. ``straight``: the values
+    without the curve, in units of what is left.
     """
 
     criterion: float
     margins: Floats
-    autocorrelation: float
     straight: Floats
 
 
 def steps_or_drift(values: Floats, cuts: Ints) -> tuple[Ints, Floats]:
-    """The cuts that are needed beside the slow curve that explains the series best, and the values without that curve.
+    """The cuts beside the slow curve that explains the series best, and the values without that curve.
 
-    There may be no curve, and no cuts. Beside each curve (a polynomial of degree 0 to `DEGREE`) the weaker half of the
-    cuts that are not needed is left out until all are needed, then the weaker half of all, to none.
+    There may be no curve, and no cuts. Beside each curve (a polynomial of degree 1 to `DEGREE`) the weaker half of the
+    cuts that are not needed is left out until all are needed, then the weaker half of all, to none; without a curve,
+    where all have been pruned, only the latter.
     """
-    if not 0 < cuts.size <= MOST_STEPS:
+    if not cuts.size:
         return cuts, values
     time = np.linspace(-1.0, 1.0, values.size)
     curves, _ = np.linalg.qr(
         np.polynomial.legendre.legvander(time, DEGREE)
     )  # its first columns are curves of less degree
     with_steps: list[tuple[Fit, Ints]] = []
-    without: list[Fit] = []
+    without = -math.inf
     for degree in range(DEGREE + 1):
-        left = cuts
+        left = cuts if not degree or cuts.size <= MOST_STEPS else cuts[:0]
         while left.size:
             one = fit(values, curves[:, : degree + 1], left)
-            failing = int(np.count_nonzero(one.margins <= 0)) if degree else 0  # without a curve all have been pruned
+            failing = int(np.count_nonzero(one.margins <= 0)) if degree else 0
             if not failing:
                 with_steps.append((one, left))
             left = np.sort(left[np.argsort(one.margins)[((failing or left.size) + 1) // 2 :]])
-        without.append(fit(values, curves[:, : degree + 1], left))
-    best, kept = max(with_steps, key=lambda pair: pair[0].criterion)
-    none = max(without, key=lambda one: one.criterion)
-    better = best.criterion + WEAKEST * float(best.margins.min()) - none.criterion
-    if better < ANY + CORRELATED * none.autocorrelation:
+        without = max(without, fit(values, curves[:, : degree + 1], left).criterion)
+    believed = [(one, left) for one, left in with_steps if one.criterion + WEAKEST * one.margins.min() > without + ANY]
+    if not believed:
         return cuts[:0], values
+    best, kept = max(believed, key=lambda pair: pair[0].criterion)
     return kept, best.straight
 
 
@@ -329,4 +326,5 @@ def fit(values: Floats, curve: Floats, cuts: Ints) -> Fit:
     degree = curve.shape[1] - 1
     price = (degree + 2 * cuts.size) * math.log(size) + (CURVED if degree else 0.0)
     wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    return Fit(2 * float(likely) - price, np.asarray(wald - needed(edges)), phi, levels + rest)
+    straight = (levels + rest) / math.sqrt(squares / size)
+    return Fit(2 * float(likely) - price, np.asarray(wald - needed(edges)), straight)

@@ -89,7 +89,6 @@ def test_noise_is_no_step(noise: Noise) -> None:
     ("name", "value", "noise"),
     [
         ("AUTOCORRELATIONS", np.zeros(1), "AR(1)"),  # as if noise were independent
-        ("CORRELATED", 0.0, "AR(1)"),  # as if the autocorrelation without steps said nothing
         ("ANY", -1e9, "drift"),  # as if there had to be steps
         ("DEGREE", 0, "drift"),  # as if nothing drifted
         ("without_spikes", np.asarray, "outliers"),  # as if every value counted
@@ -136,6 +135,33 @@ def test_a_step_is_put_in_the_middle_of_where_it_may_be() -> None:
         return float(np.mean([abs(relocate(values, np.array([40]), choose) - 40) for values in series]))
 
     assert distance(middle) < 0.95 * distance(np.argmax)
+
+
+def test_noise_that_alternates_does_not_move_a_step() -> None:
+    values = 100 + (-1.0) ** np.arange(800) + np.random.default_rng(1).normal(0, 0.2, 800)
+    values[100:] += 0.6
+    assert change_points(values) == pytest.approx([100], abs=3)
+
+
+@pytest.mark.parametrize("factor", [1.3, 3.0])
+def test_bad_runs_at_an_end_are_no_regime(factor: float) -> None:
+    found = {"first": 0, "last": 0, "four": 0}
+    for seed in range(50):
+        values = np.array(noisy(np.random.default_rng(seed), (44, 100)))
+        for name, bad in (("first", slice(0, 3)), ("last", slice(41, 44)), ("four", slice(40, 44))):
+            worse = values.copy()
+            worse[bad] *= factor
+            found[name] += bool(change_points(worse))
+    assert found["first"] <= 2
+    assert found["last"] <= 2
+    assert found["four"] >= 48  # a regime, and new
+
+
+def test_a_long_drift_without_noise_is_no_staircase() -> None:
+    rng = np.random.default_rng(1)
+    assert change_points(np.linspace(1, 2, 10_000) * noisy(rng, (10_000, 1), spread=0.001)) == []
+    levels = [(20, 100 + 10 * (number % 2)) for number in range(300)]
+    assert len(change_points(noisy(rng, *levels))) == pytest.approx(299, abs=2)
 
 
 @given(
