@@ -19,7 +19,6 @@ from scripts.stack.meter import Meter
 from scripts.stack.process import Process
 from scripts.validity import judge
 
-K6_GRACE_S = 15.0
 DISK_NEEDED_MB = 64
 
 
@@ -125,7 +124,7 @@ def load(stack: Stack, config: Config, instances: Sequence[Instance], level: int
         cage=stack.generator_cage,
         env=k6.environment(urls, level, duration_s, config.workload, instances[0].target.backend.method),
     ) as process:
-        limit_s = duration_s + k6.DRAIN_S + K6_GRACE_S
+        limit_s = duration_s + k6.DRAIN_S + k6.GRACE_S
         deadline = time.monotonic() + limit_s
         while process.wait(0.2) is None:
             check_alive(stack)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -28,6 +29,9 @@ from scripts.model import Arm, Latency, Load, PipelineError, Workload
 
 SCRIPTS = ROOT / "k6"
 DRAIN_S = 60
+"""After so many seconds k6 gives a request up."""
+GRACE_S = 15.0
+"""So long it may take beyond that until it has ended."""
 CHUNK = 20_000
 BUCKETS_PER_E = 1000
 """Buckets of the latency histogram for a factor e: a bucket is 0.1 % wide, a quantile at most 0.05 % off."""
@@ -117,27 +121,65 @@ class _Kind(msgspec.Struct):
     type: str
 
 
-_WANTED = ("http_req_duration", "checks", "dropped_iterations", "load_started")
+class Point(NamedTuple):
+    """A point that matters. ``arm``: whose scenario it is of; ``time_s``: since the epoch, by the wall clock."""
+
+    metric: str
+    arm: Arm
+    time_s: float
+    value: float
+    failure: str
+
+
+LOAD_STARTED = "load_started"
+_WANTED = ("http_req_duration", "checks", "dropped_iterations", LOAD_STARTED)
 # Both field orders are valid JSON; k6 1.x writes `metric` first in points.
 _MARKS = tuple(f'"metric":"{name}"'.encode() for name in _WANTED)
 
 
-def points(path: Path) -> Iterator[tuple[str, float, float, Mapping[str, str]]]:
-    """The points that matter of an NDJSON file, as (metric, seconds since the epoch, value, tags)."""
+def points(path: Path, arms: Sequence[Arm], longest_s: float) -> Iterator[Point]:
+    """The points that matter of a block's NDJSON file; no request takes longer than ``longest_s``.
+
+    Raises PipelineError naming the file and the line of what k6 does not write.
+    """
     decode_kind, decode_point = msgspec.json.Decoder(_Kind).decode, msgspec.json.Decoder(_Point).decode
-    number = 0
+    number, started = 0, False
     try:
         with gzip.open(path, "rb") as lines:
             for line in lines:
                 number += 1
                 if any(mark in line for mark in _MARKS) and decode_kind(line).type == "Point":
-                    point = decode_point(line)
-                    yield point.metric, _seconds(point.data.time), point.data.value, point.data.tags
-    except (EOFError, OSError, zlib.error, msgspec.DecodeError, ValueError) as error:
+                    point = _checked(decode_point(line), arms, longest_s, started=started)
+                    started = started or point.metric == LOAD_STARTED
+                    yield point
+    except (EOFError, OSError, OverflowError, RecursionError, zlib.error, msgspec.DecodeError, ValueError) as error:
         raise PipelineError(
-            f"{path.name}, line {number + 1}: not k6's complete NDJSON output: {error}",
-            "k6 was killed, or the disk is full; the block has to be measured again",
+            f"{path.name}, line {number}: not k6's complete NDJSON output: {error}",
+            "k6 was killed, is not one that this project knows, or the disk is full; measure the block again",
         ) from error
+    if not started:
+        raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
+
+
+def _checked(point: _Point, arms: Sequence[Arm], longest_s: float, *, started: bool) -> Point:
+    """Raises ValueError for what cannot be; k6 takes durations from the steady clock, whatever the wall clock does."""
+    metric, value, tags = point.metric, point.data.value, point.data.tags
+    possible = {
+        "http_req_duration": 0 <= value <= 1000 * longest_s,
+        "checks": value in (0, 1),
+        "dropped_iterations": 0 <= value < math.inf,
+    }
+    if not possible.get(metric, True):
+        raise ValueError(f"{metric} cannot be {value:g}")
+    if metric == LOAD_STARTED and started:
+        raise ValueError("the load starts a second time")
+    arm: str = arms[0]
+    if len(arms) > 1 and metric != LOAD_STARTED:  # setup() belongs to no scenario
+        arm = tags.get("scenario", "")
+        if arm not in arms:
+            raise ValueError(f"scenario {arm!r} is none of {', '.join(arms)}")
+    failure = _failure(tags) if metric == "http_req_duration" else ""
+    return Point(metric, cast(Arm, arm), _seconds(point.data.time), value, failure)
 
 
 def _seconds(text: str) -> float:
@@ -185,8 +227,11 @@ class _Requests:
         )
         self.busy_s += float(overlap.sum())
         good = frame["failure"] == ""
-        share = (overlap[good] / (frame["duration_ms"][good] / 1000)).to_numpy()
         latency = frame["duration_ms"][good].to_numpy()
+        inside = (
+            frame["end_s"][good].between(*self.window, inclusive="left").to_numpy(dtype=np.float64)
+        )  # all of it, if it took no time
+        share = np.divide(overlap[good].to_numpy(), latency / 1000, out=inside, where=latency > 0).clip(max=1)
         self.in_window += float(share.sum())
         self.weighted_ms += float(share @ latency)
         if share.any():
@@ -256,35 +301,32 @@ def read(path: Path, settle_s: float, window_s: float, arms: Sequence[Arm] = ("c
     its duration that lies inside the window, so that requests crossing an edge neither vanish nor count in full. With
     few and long requests in flight, counting completions is off by up to one request for each user.
     """
-    started: float | None = None
-    early: list[tuple[_Arm, tuple[float, float, str]]] = []
+    started = 0.0
+    early: list[Point] | None = []
     found = {arm: _Arm() for arm in arms}
-    for metric, time_s, value, tags in points(path):
-        arm = found[arms[0] if len(arms) == 1 else tags.get("scenario", arms[0])]  # type: ignore[index]
-        if metric == "http_req_duration":
-            if started is None:
-                early.append((arm, (time_s, value, _failure(tags))))
-            else:
-                arm.requests.add(time_s, value, _failure(tags))
-        elif metric == "load_started":
-            started = time_s
+    for point in points(path, arms, settle_s + window_s + DRAIN_S + GRACE_S):
+        arm = found[point.arm]
+        if point.metric == LOAD_STARTED:
+            started = point.time_s
             for each in found.values():
                 each.requests = _Requests((started + settle_s, started + settle_s + window_s))
-            for owner, row in early:
-                owner.requests.add(*row)
-            early.clear()
-        elif metric == "checks":
-            arm.wrong += value == 0
-        elif metric == "dropped_iterations":
-            arm.dropped += int(value)
-    if started is None:
-        raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
+            for one in early or ():
+                found[one.arm].requests.add(one.time_s, one.value, one.failure)
+            early = None
+        elif point.metric == "checks":
+            arm.wrong += point.value == 0
+        elif point.metric == "dropped_iterations":
+            arm.dropped += int(point.value)
+        elif early is None:
+            arm.requests.add(point.time_s, point.value, point.failure)
+        else:
+            early.append(point)
     return {name: arm.result(started, settle_s, window_s) for name, arm in found.items()}
 
 
 def _failure(tags: Mapping[str, str]) -> str:
     """Why a request failed, in a word: ``HTTP 500`` or ``k6 error 1212``; empty when it did not."""
-    if tags.get("expected_response") != "false":
-        return ""
     status = tags.get("status", "0")
+    if tags.get("expected_response", str(status[:1] in "23").lower()) == "true":
+        return ""
     return f"HTTP {status}" if status != "0" else f"k6 error {tags.get('error_code', '?')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import math
 import os
 import random
 import subprocess
@@ -14,10 +15,11 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scripts import k6
-from scripts.model import PipelineError, Workload
+from scripts.model import Arm, PipelineError, Workload
 
 WORK = Workload()
 DELAY_S = 0.05
@@ -194,3 +196,113 @@ def test_a_program_that_is_not_k6() -> None:
         k6.find("true")
     with pytest.raises(PipelineError, match="is not a program"):
         k6.find("/nowhere/k6")
+
+
+def point(metric: str, seconds: float | str, value: object, **tags: str) -> str:
+    """A line of NDJSON as k6 writes it; ``value`` in JSON, so that it may be what k6 never writes."""
+    time_ = seconds if isinstance(seconds, str) else stamp(seconds)
+    data = json.dumps({"time": time_, "value": "VALUE", "tags": tags}, separators=(",", ":"))
+    return f'{{"metric":"{metric}","type":"Point","data":{data.replace(json.dumps("VALUE"), str(value))}}}\n'
+
+
+STARTED = point("load_started", 100, 1)
+DUET: tuple[Arm, ...] = ("candidate", "baseline")
+
+
+def write_lines(path: Path, *lines: str) -> Path:
+    with gzip.open(path, "wt") as file:
+        file.writelines(lines)
+    return path
+
+
+def test_a_request_that_took_no_time_counts(tmp_path: Path) -> None:
+    """Window 101..103: requests of no time at its edges, within and beside it, one of a nanosecond, one real."""
+    path = tmp_path / "raw.ndjson.gz"
+    write(path, [(100.5, 0), (101, 0), (102, 0), (102.5, 500), (102.6, 1e-6), (103, 0), (104, 0)])
+    load_ = k6.read(path, 1.0, 2.0)["candidate"].load
+    assert load_.requests == 7
+    assert load_.window_requests == pytest.approx(4, abs=0.5)
+    assert load_.window_requests <= 4
+    assert load_.latency is not None
+    assert load_.latency.max_ms == 500
+    assert load_.latency.p50_ms < 0.01
+    numbers = [load_.throughput_rps, load_.concurrency, *msgspec.structs.astuple(load_.latency)]
+    assert all(map(math.isfinite, numbers))
+
+
+def test_a_block_of_requests_that_took_no_time_has_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "raw.ndjson.gz"
+    write(path, [(101.5, 0), (102, 0)])
+    load_ = k6.read(path, 1.0, 2.0)["candidate"].load
+    assert load_.throughput_rps == 1
+    assert load_.latency is not None
+    assert set(msgspec.structs.astuple(load_.latency)) == {0}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (point("http_req_duration", 101, -1), "http_req_duration cannot be -1"),
+        (point("http_req_duration", 101, 1e9), r"http_req_duration cannot be 1e\+09"),
+        (point("http_req_duration", 101, "1e999"), "out of range|cannot be inf"),
+        (point("http_req_duration", 101, "NaN"), "malformed|invalid"),
+        (point("http_req_duration", 101, "null"), r"Expected `float`, got `null` - at `\$.data.value`"),
+        (point("http_req_duration", 101, '"12"'), "Expected `float`, got `str`"),
+        (point("http_req_duration", "yesterday", 1), "Invalid isoformat string"),
+        (point("http_req_duration", "2026-02-30T00:00:00Z", 1), "day"),
+        (point("checks", 101, 2), "checks cannot be 2"),
+        (point("dropped_iterations", 101, -3), "dropped_iterations cannot be -3"),
+        (point("load_started", 101, 1), "the load starts a second time"),
+        ('{"metric":"checks","type":"Point"}\n', "missing required field `data`"),
+        ('{"metric":"checks","type":"Point","data":' + '{"a":' * 100_000 + "\n", "recursion|depth"),
+    ],
+)
+def test_what_k6_never_writes_is_refused_by_file_and_line(tmp_path: Path, line: str, words: str) -> None:
+    path = write_lines(tmp_path / "raw.ndjson.gz", STARTED, point("http_req_duration", 101, 5, status="200"), line)
+    with pytest.raises(PipelineError, match=rf"raw\.ndjson\.gz, line 3: .*({words})") as caught:
+        k6.read(path, 0.5, 2.0)
+    assert "measure the block again" in caught.value.hint
+
+
+@pytest.mark.parametrize("metric", ["http_req_duration", "checks", "dropped_iterations"])
+@pytest.mark.parametrize("tags", [{"scenario": "x"}, {}])
+def test_a_point_of_a_scenario_that_was_not_loaded_is_refused(
+    tmp_path: Path, metric: str, tags: dict[str, str]
+) -> None:
+    path = write_lines(tmp_path / "raw.ndjson.gz", STARTED, point(metric, 101, 1, status="200", **tags))
+    with pytest.raises(PipelineError, match=r"line 2: .*scenario '.*' is none of candidate, baseline"):
+        k6.read(path, 0.5, 2.0, DUET)
+
+
+def test_each_arm_has_its_own_points(tmp_path: Path) -> None:
+    rows = [point("http_req_duration", 101, 5, status="200", scenario=arm) for arm in (*DUET, "baseline")]
+    wrong = point("checks", 101, 0, scenario="baseline")
+    found = k6.read(write_lines(tmp_path / "raw.ndjson.gz", rows[0], STARTED, *rows[1:], wrong), 0.5, 2.0, DUET)
+    assert {arm: (result.load.requests, result.wrong_answers) for arm, result in found.items()} == {
+        "candidate": (1, 0),
+        "baseline": (2, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("tags", "failures"),
+    [
+        ({"status": "200", "expected_response": "true"}, {}),
+        ({"status": "200"}, {}),
+        ({"status": "503"}, {"HTTP 503": 1}),
+        ({"status": "404", "expected_response": "false"}, {"HTTP 404": 1}),
+        ({"status": "0", "error_code": "1212"}, {"k6 error 1212": 1}),
+        ({}, {"k6 error ?": 1}),
+    ],
+)
+def test_a_request_is_good_only_where_its_tags_say_so(
+    tmp_path: Path, tags: dict[str, str], failures: dict[str, int]
+) -> None:
+    path = write_lines(tmp_path / "raw.ndjson.gz", STARTED, point("http_req_duration", 101, 5, **tags))
+    assert k6.read(path, 0.5, 2.0)["candidate"].load.failures == failures
+
+
+def test_an_output_without_a_start_is_refused(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "raw.ndjson.gz", point("http_req_duration", 101, 5, status="200"))
+    with pytest.raises(PipelineError, match=r"raw\.ndjson\.gz: k6 wrote no load_started point"):
+        k6.read(path, 0.5, 2.0)
