@@ -92,6 +92,7 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
                     dropped_iterations=result.dropped_iterations,
                     missing_limits=lacks,
                     other_cpus=len(others),
+                    clock_error_s=meter.clock_error_s(place.window_s),
                 ),
             )
         )

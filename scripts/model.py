@@ -100,6 +100,7 @@ class ValidityBounds(Struct):
     foreign_cpus: float
     steal_cpus: float
     concurrency_tolerance: float
+    clock_tolerance: float = 0.001
 
 
 class Backend(Struct):

@@ -104,7 +104,10 @@ class Recorder:
 
     def snapshot(self, *, complete: bool = False, stopped_by: str = "") -> Run:
         """The run as it is now."""
-        load_s = {(block.index, block.attempt, block.started): block.load.load_s for block in self.blocks}
+        load_s = {  # by the steady clock where the wall clock stepped
+            (block.index, block.attempt, block.started): min(block.load.load_s, block.resources.wall_s)
+            for block in self.blocks
+        }
         return msgspec.structs.replace(
             self._run,
             blocks=tuple(self.blocks),
@@ -124,7 +127,7 @@ class Recorder:
             load(self.stack, self.config, [instance], level, self.profile.warmup_s, raw)
         seen = k6.read(raw, 0.0, self.profile.warmup_s)["candidate"].load
         raw.unlink()
-        self._rate_rps[name] = seen.requests / max(seen.load_s, 0.1)
+        self._rate_rps[name] = seen.requests / max(seen.load_s, self.profile.warmup_s)
 
     def settle_s(self, backend: str, level: int, share: float = 1.0) -> float:
         """Seconds in which every user gets through its first request, with a ``share`` of the CPU."""

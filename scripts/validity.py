@@ -17,8 +17,11 @@ RULES = {
     "steal": "the hypervisor took CPU away",
     "limits": "the backend's limits or CPUs were not in force",
     "shared": "database and generator used up the CPUs that they share",
+    "clock": "the wall clock, by which k6 stamps requests, was set or drifted",
 }
 """What can be wrong, in words for people."""
+PASSING = ("foreign", "steal", "dropped", "concurrency", "clock")
+"""What came from outside: measured again, a block may be valid."""
 
 
 def judge(
@@ -31,16 +34,17 @@ def judge(
     dropped_iterations: int,
     missing_limits: tuple[str, ...],
     other_cpus: int,
+    clock_error_s: float,
 ) -> tuple[Violation, ...]:
     """Every reason why a block does not count.
 
     ``missing_limits`` says in words what was not in force; ``other_cpus`` is how many CPUs the database and the
-    generator have between them.
+    generator have between them; ``clock_error_s``: by how much the wall clock was wrong over a window.
     """
 
     def violations() -> Iterator[Violation]:
-        def say(rule: str, detail: str, *, passing: bool = False) -> Violation:
-            return Violation(rule=rule, detail=detail, passing=passing)
+        def say(rule: str, detail: str) -> Violation:
+            return Violation(rule=rule, detail=detail, passing=rule in PASSING)
 
         for missing in missing_limits:
             yield say("limits", missing)
@@ -50,7 +54,7 @@ def judge(
         if wrong_answers:
             yield say("wrong", f"{wrong_answers} of {load.requests} answers were wrong")
         if dropped_iterations:
-            yield say("dropped", f"{dropped_iterations} iterations dropped", passing=True)
+            yield say("dropped", f"{dropped_iterations} iterations dropped")
         if load.latency is None:
             yield say("empty", f"no request was answered inside the window of {load.window_s:g} s")
         elif not _close(load.throughput_rps * load.latency.mean_ms / 1000, level, bounds.concurrency_tolerance):
@@ -59,20 +63,24 @@ def judge(
                 "concurrency",
                 f"{load.throughput_rps:.1f} requests/s x {load.latency.mean_ms:.1f} ms = {seen:.1f} users in flight, "
                 f"not {level} within {bounds.concurrency_tolerance:.0%}",
-                passing=True,
             )
         if resources.generator_cpus > bounds.generator_cpus:
             yield say("generator", f"k6 used {resources.generator_cpus:.2f} CPUs (bound {bounds.generator_cpus:g})")
         if resources.foreign_cpus > bounds.foreign_cpus:
             detail = f"others used {resources.foreign_cpus:.2f} CPUs (bound {bounds.foreign_cpus:g})"
-            yield say("foreign", detail, passing=True)
+            yield say("foreign", detail)
         if resources.steal_cpus > bounds.steal_cpus:
             detail = f"the hypervisor took {resources.steal_cpus:.2f} CPUs (bound {bounds.steal_cpus:g})"
-            yield say("steal", detail, passing=True)
+            yield say("steal", detail)
         used = resources.generator_cpus + resources.database_cpu_s / resources.wall_s
         if used > bounds.shared_cpus * other_cpus:
             bound = bounds.shared_cpus * other_cpus
             yield say("shared", f"database and k6 used {used:.2f} of their {other_cpus} CPUs (bound {bound:.2f})")
+
+        bound_ms = 1000 * bounds.clock_tolerance * load.window_s
+        if abs(clock_error_s) * 1000 > bound_ms:
+            moved = f"the wall clock moved by {1000 * clock_error_s:+.1f} ms against the steady one"
+            yield say("clock", f"{moved} within a window (bound {bound_ms:.1f} ms)")
 
     return tuple(violations())
 

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,20 +27,42 @@ from scripts.stack import engine
 pytestmark = pytest.mark.stack
 
 TINY = ("smoke", "--backends", "fastapi", "--levels", "2", "--duration", "1")
+SET_CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The wall clock is 0.14 s ahead as soon as the file CLOCK_IS_SET is there. */
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, now);
+    if (!result && id == CLOCK_REALTIME && !access(getenv("CLOCK_IS_SET"), F_OK)) {
+        now->tv_nsec += 140000000;
+        now->tv_sec += now->tv_nsec / 1000000000;
+        now->tv_nsec %= 1000000000;
+    }
+    return result;
+}
+"""
 LONG = ("smoke", "--backends", "fastapi", "--levels", "2,3,4", "--duration", "4")
 
 
 class Bench:
     """A running ``python -m scripts bench``, its output gathered line by line."""
 
-    def __init__(self, *arguments: str, step: str = "bench", stack: str = "native") -> None:
+    def __init__(
+        self, *arguments: str, step: str = "bench", stack: str = "native", env: Mapping[str, str] | None = None
+    ) -> None:
         self.lines: list[str] = []
         if step in ("bench", "compare", "calibrate"):
             arguments += ("--stack", stack)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts", step, *arguments],
             cwd=ROOT,
-            env=os.environ | {"COLUMNS": "300"},
+            env={**os.environ, "COLUMNS": "300", **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,7 +126,7 @@ def session_processes(pid: int) -> list[int]:
 def bench() -> Iterator[Callable[..., Bench]]:
     started: list[Bench] = []
 
-    def start(*arguments: str, **options: str) -> Bench:
+    def start(*arguments: str, **options: Any) -> Bench:
         started.append(Bench(*arguments, **options))
         return started[-1]
 
@@ -151,6 +174,26 @@ def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: 
     (latest / "report.html").unlink()
     assert bench(str(latest), step="report").end() == 0
     assert (latest / "report.html").exists()
+
+
+def test_a_block_during_which_the_clock_is_set_is_measured_again(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    """The session's own process sees its wall clock move; nobody touches that of the machine."""
+    library, is_set = tmp_path / "clock.so", tmp_path / "is-set"
+    command = ["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"]
+    subprocess.run(command, input=SET_CLOCK, text=True, check=True)
+    running = bench(
+        *("smoke", "--backends", "fastapi", "--levels", "2", "--duration", "3", "--output", str(tmp_path)),
+        env={"LD_PRELOAD": str(library), "CLOCK_IS_SET": str(is_set)},
+    )
+    running.wait_for("[1/1]")
+    time.sleep(1.5)
+    is_set.touch()
+    assert running.end() == 0, running.text
+    blocks = history.read_run(tmp_path / "latest" / "run.json").blocks
+    assert len(blocks) >= 2
+    said = [violation for violation in blocks[0].violations if violation.rule == "clock"]
+    assert "moved by +140.0 ms against the steady one" in said[0].detail
+    assert all(violation.rule != "clock" for block in blocks[1:] for violation in block.violations)
 
 
 def test_statements_are_not_traced_while_measuring(bench: Callable[..., Bench], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from scripts import config, history, prose
 from scripts.config import ROOT
 from scripts.model import Run
 from scripts.summary import summarize
-from scripts.validity import RULES
+from scripts.validity import PASSING, RULES
 
 TEXT = (ROOT / "README.md").read_text()
 RESULT = TEXT.partition("<!-- result:")[2].partition("<!-- /result -->")[0]
@@ -73,6 +73,7 @@ def test_the_studys_figures_are_quoted_rightly() -> None:
 def test_every_rule_of_validity_is_explained() -> None:
     for rule, words in RULES.items():
         assert f"| `{rule}` | {words} |" in TEXT
+    assert f"disturbed from outside ({', '.join(f'`{rule}`' for rule in PASSING)})" in TEXT
     assert f"up to {config.find(config.load().profiles, 'full', 'profile').attempts} times" in TEXT
 
 

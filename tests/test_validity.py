@@ -25,7 +25,13 @@ RESOURCES = Resources(
 
 def rules(load: dict[str, Any], resources: dict[str, Any], **other: Any) -> dict[str, bool]:
     """Rule -> whether it may pass."""
-    facts: dict[str, Any] = {"wrong_answers": 0, "dropped_iterations": 0, "missing_limits": (), "other_cpus": 1} | other
+    facts: dict[str, Any] = {
+        "wrong_answers": 0,
+        "dropped_iterations": 0,
+        "missing_limits": (),
+        "other_cpus": 1,
+        "clock_error_s": 0.0,
+    } | other
     changed = msgspec.structs.replace(LOAD, **load), msgspec.structs.replace(RESOURCES, **resources)
     found = judge(BOUNDS, level=10, load=changed[0], resources=changed[1], **facts)
     assert all(violation.detail for violation in found)
@@ -52,6 +58,10 @@ def test_a_good_block_is_valid() -> None:
         ({}, {}, {"missing_limits": ("limits are None",)}, {"limits": False}),
         ({}, {"database_cpu_s": 11.2}, {}, {"shared": False}),
         ({}, {"database_cpu_s": 11.2}, {"other_cpus": 2}, {}),
+        ({}, {}, {"clock_error_s": 0.14}, {"clock": True}),
+        ({}, {}, {"clock_error_s": -0.011}, {"clock": True}),
+        ({}, {}, {"clock_error_s": 0.009}, {}),
+        ({"window_s": 3}, {}, {"clock_error_s": 0.009}, {"clock": True}),
     ],
 )
 def test_each_fault_is_found(

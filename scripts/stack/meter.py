@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.model import Resources
+from scripts.stack import clock
 from scripts.stack.limits import Cage
 
 SAMPLE_S = 0.25
@@ -80,12 +81,12 @@ class _Reading(NamedTuple):
 
 
 class Meter:
-    """Reads the counters when it is made and again at `stop`; samples memory between, for its mean.
+    """Reads the counters when it is made and again at `stop`; samples memory between, for its mean, and the clocks.
 
     ``backends``: the cages under load. ``session_cpu_s`` gives the CPU seconds of everything that the session runs in
     cages, without the generator, which is a direct child that has ended at `stop` and is counted through getrusage(2).
     ``threads_s`` gives the CPU seconds of the database's threads with the user that each serves, and ``users`` names
-    the backends' users; without it, the one backend has all that the database used.
+    the backends' users; without it, the one backend has all that the database used. ``clocks`` reads the clocks.
     """
 
     def __init__(
@@ -95,9 +96,11 @@ class Meter:
         session_cpu_s: Callable[[], float],
         users: Sequence[str] = (),
         threads_s: Callable[[], Threads] = dict,
+        clocks: Callable[[], clock.Reading] = clock.read,
     ) -> None:
         self._backends, self._database, self._session_cpu_s = backends, database, session_cpu_s
         self._users, self._threads_s = users, threads_s
+        self._clocks, self._readings = clocks, [clocks()]
         self._memory_mb: list[list[float]] = [[] for _ in backends]
         for cage in backends:
             cage.reset_peak()
@@ -125,6 +128,7 @@ class Meter:
         while True:
             for cage, samples in zip(self._backends, self._memory_mb, strict=True):
                 samples.append(cage.memory_mb())
+            self._readings.append(self._clocks())
             if self._done.wait(SAMPLE_S):
                 return
 
@@ -133,10 +137,15 @@ class Meter:
         self._done.set()
         self._sampler.join()
 
+    def clock_error_s(self, span_s: float) -> float:
+        """By how much the wall clock was wrong, at most, over any ``span_s`` seconds until `stop`."""
+        return clock.error_s(self._readings, span_s)
+
     def stop(self) -> Callable[[int, int], Resources]:
         """Read the counters now; the answer makes the resources of a backend, by its index, from its requests."""
         last = self._read()
         self.cancel()
+        self._readings.append(self._clocks())
         first = self._first
         wall_s = last.time_s - first.time_s
         peaks_mb = [
