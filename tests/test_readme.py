@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import statistics
 import tomllib
+from pathlib import Path
 
 from scripts import config, history, prose
 from scripts.config import ROOT
+from scripts.contrast import contrast
 from scripts.model import Run
+from scripts.stats import Ratio
 from scripts.summary import summarize
 from scripts.validity import PASSING, RULES
 
 TEXT = (ROOT / "README.md").read_text()
+WORDS = " ".join(TEXT.split())
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 RESULT = TEXT.partition("<!-- result:")[2].partition("<!-- /result -->")[0]
 PUBLISHED = tomllib.loads((ROOT / "history/published/2025-09-22.toml").read_text())
 
@@ -23,11 +28,14 @@ def rows() -> dict[int, list[str]]:
     return {int(cells[0]): cells[1:] for cells in lines if cells[0].isdigit()}
 
 
+def linked(text: str) -> list[Run]:
+    """The runs that a part of the text links to."""
+    return [history.read_run(ROOT / path) for path in re.findall(r"\]\((history/runs/[^)]+\.json)\)", text)]
+
+
 def recorded() -> Run:
-    """The run that the result's part links to."""
-    path = re.search(r"\]\((history/runs/[^)]+\.json)\)", RESULT)
-    assert path
-    return history.read_run(ROOT / path[1])
+    """The run that the result is of."""
+    return linked(RESULT)[0]
 
 
 def test_the_result_is_the_recorded_run() -> None:
@@ -43,9 +51,28 @@ def test_the_result_is_the_recorded_run() -> None:
     assert all(block.load.failed == 0 for block in run.blocks)
 
 
-def test_the_figures_in_the_prose_are_the_recorded_runs() -> None:
+def test_the_conditions_of_the_result_are_the_recorded_ones() -> None:
     run = recorded()
-    cells = [{cell.backend: cell for cell in level.cells} for level in summarize(run).levels]
+    environment, profile, words = run.environment, run.profile, " ".join(RESULT.split())
+    assert environment.database == "mysql"
+    for fact in (
+        f"commit `{run.commit.sha[:7]}`, {environment.cpu_model} with {environment.cpu_count} CPUs",
+        f"MySQL {environment.database_version} with its data in {environment.durability}",
+        f"k6 {environment.k6}, Python {environment.python}, {profile.rounds} rounds of {profile.duration_s:g} s",
+        f"`-s bench -- {profile.name} --stack {environment.stack}`",
+        f"of its wall time, {run.wall_s / 60:.1f} minutes",
+    ):
+        assert fact in words
+    invalid = summarize(run).invalid
+    assert all(entry.repeated for entry in invalid)
+    assert {violation.rule for entry in invalid for violation in entry.block.violations} <= {"foreign", "steal"}
+    some = NUMBERS[len(invalid)].capitalize()
+    assert f"{some} of {len(run.blocks)} blocks was disturbed from outside, thrown away and measured again" in words
+
+
+def test_the_figures_in_the_prose_are_the_recorded_runs() -> None:
+    summary = summarize(recorded())
+    cells = [{cell.backend: cell for cell in level.cells} for level in summary.levels]
 
     def ratios(one: str, other: str) -> list[float]:
         return [(here[one].throughput_rps or 0) / (here[other].throughput_rps or 1) for here in cells]
@@ -54,14 +81,89 @@ def test_the_figures_in_the_prose_are_the_recorded_runs() -> None:
         return f"{statistics.geometric_mean(here[name].metrics['cpu_ms_per_request'] or 0 for here in cells):.0f}"
 
     over_wsgi = ratios("fastapi", "django_wsgi")
-    words = " ".join(TEXT.split())
-    assert f"FastAPI's throughput is {min(over_wsgi):.1f} to {max(over_wsgi):.1f} times that of Django WSGI" in words
-    assert f"Django WSGI, {statistics.geometric_mean(over_wsgi):.1f} times in the mean" in words
-    assert f"which has {statistics.geometric_mean(ratios('django_wsgi', 'django_asgi')):.1f} times its" in words
+    assert f"FastAPI's throughput is {min(over_wsgi):.1f} to {max(over_wsgi):.1f} times that of Django WSGI" in WORDS
+    assert f"Django WSGI, {statistics.geometric_mean(over_wsgi):.1f} times in the mean" in WORDS
+    assert f"which has {statistics.geometric_mean(ratios('django_wsgi', 'django_asgi')):.1f} times its" in WORDS
     assert (
         f"{cpu_ms('fastapi')} ms for FastAPI, {cpu_ms('fast_django_asgi')} for fast-django-asgi, "
-        f"{cpu_ms('django_wsgi')} for Django WSGI, {cpu_ms('django_asgi')} for Django ASGI" in words
+        f"{cpu_ms('django_wsgi')} for Django WSGI, {cpu_ms('django_asgi')} for Django ASGI" in WORDS
     )
+    alike = [{level.winner, *level.rivals} >= {"fastapi", "fast_django_asgi"} for level in summary.levels]
+    told = f"cannot be told apart at {NUMBERS[sum(alike)]} of {NUMBERS[len(alike)]} levels"
+    assert told in WORDS
+    asgi = [here["django_asgi"].throughput_rps or 0 for here in cells]
+    assert f"repaired, it answers {min(asgi):.0f} to {max(asgi):.0f}" in WORDS
+
+
+def test_the_studys_form_of_django_asgi_is_as_recorded() -> None:
+    sentence = WORDS.partition("The study's form of Django ASGI")[2].partition("repaired, it answers")[0]
+    run = linked(sentence)[0]
+    rates = {
+        name: [
+            cell.throughput_rps or 0 for level in summarize(run).levels for cell in level.cells if cell.backend == name
+        ]
+        for name in run.backends
+    }
+    asgi, wsgi = rates["django_asgi"], statistics.geometric_mean(rates["django_wsgi"])
+    assert f"{min(asgi):.0f} to {max(asgi):.0f} requests a second to WSGI's {wsgi:.0f} " in sentence
+    assert f"commit `{run.commit.sha[:7]}`, `{run.profile.name}`, with `--allow-unequal`" in sentence
+    assert any(entry.differences for entry in run.parity)
+
+
+def test_the_containers_ratios_are_the_recorded_runs() -> None:
+    sentence = WORDS.partition("in the `quick` profile, one stack soon after the other")[2]
+    contained, native = linked(sentence)[:2]
+    assert (contained.environment.stack, native.environment.stack) == ("compose", "native")
+    overall = contrast(contained, native).overall
+    said = {name: _ratio(ratio) for name, ratio in overall["throughput_rps"].items()}
+    cpu = [ratio.ratio for ratio in overall["cpu_ms_per_request"].values() if ratio]
+    assert (
+        f"had {said['fastapi']} of the native throughput for FastAPI, {said['django_wsgi']} for Django WSGI" in sentence
+    )
+    assert f"{said['django_asgi']} for Django ASGI and {said['fast_django_asgi']} for fast-django-asgi" in sentence
+    assert f"with {min(cpu):.2f} to {max(cpu):.2f} of the CPU a request" in sentence
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    assert ratio
+    return prose.interval(ratio).replace("x", "")
+
+
+def test_the_verdicts_that_are_shown_say_what_is_said_of_them() -> None:
+    regression, improvement = (_changes(ROOT / f"docs/comments/{name}.md") for name in ("regression", "improvement"))
+    effect, rounds = regression["CPU per request"]
+    assert f"({effect:.0f}% more CPU a request after {rounds} rounds)" in WORDS
+    (cpu, rounds), (throughput, _) = improvement["CPU per request"], improvement["Throughput"]
+    assert f"({-cpu:.1f}% less CPU, {throughput:.1f}% more throughput after {rounds})" in WORDS
+
+
+def _changes(comment: Path) -> dict[str, tuple[float, str]]:
+    """By metric, the effect in percent and the rounds of a comment's first table."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in comment.read_text().splitlines()]
+    changes = [cells for cells in lines if len(cells) == 8 and cells[3] in ("regression", "improvement")]
+    return {metric: (float(effect.rstrip("%")), rounds) for _, metric, _, _, effect, _, _, rounds in changes}
+
+
+def test_what_comes_from_the_settings_is_as_they_are() -> None:
+    settings = config.load()
+    work, limits, compare = settings.workload, settings.limits, settings.compare
+    assert work
+    profiles = {profile.name: profile for profile in settings.profiles}
+    pr, quick, full = profiles["pr"], profiles["quick"], profiles["full"]
+    *most, last = map(str, quick.levels)
+    for fact in (
+        f"each on {limits.cpus:g} CPU and {limits.memory_mb / 1024:g} GB, against one MySQL",
+        f"from {full.levels[0]} to {full.levels[-1]} users",
+        f"writes, reads and deletes {work.file_operations} files and runs {work.transactions} transactions with "
+        f"{work.statements} data statements",
+        f"{100 * compare.false_alarms:g}% of sessions without any change may say one",
+        f"after {compare.first_look} rounds at the earliest and {pr.rounds} at the latest",
+        f"show one with a probability of {100 * settings.detect.false_alarms:g}% at most",
+        f"the `quick` profile: {', '.join(most)} and {last} users, {quick.rounds} rounds",
+        f"the study's {NUMBERS[len(full.levels)]} levels, {full.duration_s:g} s each, {full.rounds} rounds",
+        f"to {profiles['extended'].levels[-1]} users |",
+    ):
+        assert fact in WORDS
 
 
 def test_the_studys_figures_are_quoted_rightly() -> None:
