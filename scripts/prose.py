@@ -159,22 +159,30 @@ def _validity(run: Run, summary: Summary) -> list[Remark]:
 
 
 def _held_back(run: Run) -> list[Remark]:
-    """Backends that did not use up their own CPU under load while those that serve them nearly used up theirs."""
+    """Backends that did not use up their own CPU under load while those that serve them nearly used up theirs.
+
+    Arms that were loaded at once share that CPU, so that what both of them used counts; k6 wrote one file for both.
+    """
     environment = run.environment
     others = len(parse_cpu_list(environment.database_cpus) | parse_cpu_list(environment.generator_cpus))
     found = []
     for backend in run.backends:
-        blocks = [b for b in run.blocks if b.backend == backend and b.arm == "candidate" and b.valid]
-        wall_s = math.fsum(b.resources.wall_s for b in blocks)
+        blocks = {b.raw: b for b in run.blocks if b.backend == backend and b.arm == "candidate" and b.valid}
+        at_once = [b for b in run.blocks if b.backend == backend and b.raw in blocks]
+        wall_s = math.fsum(b.resources.wall_s for b in blocks.values())
         if not wall_s:
             continue
-        own = math.fsum(b.resources.cpu_s for b in blocks) / wall_s
-        used = math.fsum(b.resources.database_cpu_s + b.resources.generator_cpus * b.resources.wall_s for b in blocks)
+        own = math.fsum(b.resources.cpu_s for b in at_once) / wall_s
+        used = math.fsum(
+            b.resources.database_cpu_s + b.resources.generator_cpus * b.resources.wall_s for b in blocks.values()
+        )
         if own < BUSY * run.limits.cpus and used / wall_s > NEARLY_BUSY * others:
+            who, its, it = run.labels[backend], "its", "it"
+            if len(at_once) > len(blocks):
+                who, its, it = f"Both versions of {who} together", "their", "them"
             text = (
-                f"{run.labels[backend]} used {own:.2f} of its {count_cpus(run.limits.cpus)}, while database and "
-                f"generator used {used / wall_s:.2f} of theirs: they held it back. Its CPU per request says more than "
-                "its throughput."
+                f"{who} used {own:.2f} of {its} {count_cpus(run.limits.cpus)}, while database and generator used "
+                f"{used / wall_s:.2f} of theirs: they held {it} back. CPU per request says more than throughput here."
             )
             found.append(Remark(kind="note", text=text))
     return found

@@ -9,9 +9,11 @@ import pytest
 from rich.console import Console
 
 from scripts import prose
+from scripts.config import ROOT
+from scripts.history import read_run
 from scripts.model import METRICS, Run
 from scripts.summary import render_terminal, summarize
-from tests.factories import FAILED, LABELS, make_block, make_run
+from tests.factories import FAILED, LABELS, make_block, make_paired_run, make_run
 
 ESCAPE = "\x1b"
 
@@ -153,26 +155,51 @@ def test_hostile_labels_and_details_are_only_text() -> None:
     assert ESCAPE not in text
 
 
+def used(run: Run, own: float, database: float) -> Run:
+    """The run with these CPUs used in every block, by the backend and by the database."""
+    blocks = tuple(
+        msgspec.structs.replace(
+            b,
+            resources=msgspec.structs.replace(
+                b.resources, cpu_s=own * b.resources.wall_s, database_cpu_s=database * b.resources.wall_s
+            ),
+        )
+        for b in run.blocks
+    )
+    return msgspec.structs.replace(run, blocks=blocks)
+
+
+def held_back(run: Run) -> list[str]:
+    return [r.text for r in prose.remarks(run, summarize(run)) if " back. " in r.text]
+
+
 def test_a_backend_that_its_servants_held_back_is_named() -> None:
     run = make_run(levels=(10,), rounds=2)
-
-    def used(own: float, database: float) -> Run:
-        blocks = tuple(
-            msgspec.structs.replace(
-                b,
-                resources=msgspec.structs.replace(
-                    b.resources, cpu_s=own * b.resources.wall_s, database_cpu_s=database * b.resources.wall_s
-                ),
-            )
-            for b in run.blocks
-        )
-        return msgspec.structs.replace(run, blocks=blocks)
-
-    def said(run: Run) -> list[str]:
-        return [r.text for r in prose.remarks(run, summarize(run)) if "held it back" in r.text]
-
-    assert said(used(0.97, 0.8)) == []
-    assert said(used(0.5, 0.3)) == [], "idle for another reason"
-    texts = said(used(0.88, 0.8))
+    assert held_back(used(run, 0.97, 0.8)) == []
+    assert held_back(used(run, 0.5, 0.3)) == [], "idle for another reason"
+    texts = held_back(used(run, 0.88, 0.8))
     assert len(texts) == 4
     assert texts[0].startswith("FastAPI used 0.88 of its 1 CPU, while database and generator used 0.85 of theirs")
+    assert "they held it back" in texts[0]
+    assert "they held it back" in " ".join(terminal(used(run, 0.88, 0.8)).split())
+
+
+def test_two_versions_that_share_a_core_are_not_held_back_by_their_servants() -> None:
+    """Each has half of the core, and one database serves both."""
+    run = make_paired_run()
+    assert held_back(used(run, 0.48, 0.8)) == []
+    (text,) = held_back(used(run, 0.35, 0.8))
+    assert text.startswith("Both versions of FastAPI together used 0.70 of their 1 CPU, while database and generator")
+    apart = msgspec.structs.replace(  # one after the other, each has the core to itself
+        run, blocks=tuple(msgspec.structs.replace(b, raw=f"{b.arm}-{b.raw}") for b in run.blocks)
+    )
+    assert held_back(used(apart, 0.97, 0.8)) == []
+    (text,) = held_back(used(apart, 0.48, 0.8))
+    assert text.startswith("FastAPI used 0.48 of its 1 CPU")
+
+
+def test_of_the_recorded_paired_runs_none_was_held_back() -> None:
+    """All were measured as duets, with the core of the backends used up."""
+    runs = [run for path in sorted((ROOT / "history/runs").rglob("*.json")) if (run := read_run(path)).baseline]
+    assert runs
+    assert [text for run in runs for text in held_back(run)] == []
