@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from scripts import checkout, config, events, noise, options, runner
+from scripts import checkout, config, events, noise, options, prose, runner
 from scripts.history import replace
 from scripts.model import Commit, Run
 from scripts.results import exit_code, keep, make_run_id, measure_into
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str]) -> int:
 
     def say(run: Run | None, folder: Path) -> int:
         priors = noise.read_priors(run.environment.stack) if run else {}
-        verdict = judge(run, sides.baseline, sides.candidate, settings.compare, priors, command, broken)
+        again = prose.command(run, [backend.backend for backend in broken]) if run else command
+        verdict = judge(run, sides.baseline, sides.candidate, settings.compare, priors, again, broken)
         replace(folder / "verdict.json", encode_verdict(verdict))
         regressed = [backend.backend for backend in verdict.backends if backend.outcome is Outcome.REGRESSION]
         runner.set_outputs(outcome=verdict.outcome.value, regressed=",".join(regressed))

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from scripts.config import PREFIX
 from scripts.model import Run, Struct
 from scripts.stack.limits import parse_cpu_list
 from scripts.stats import Ratio
@@ -199,19 +200,29 @@ def footnotes(summary: Summary) -> dict[tuple[str, ...], int]:
     return {reasons: number for number, reasons in enumerate(dict.fromkeys(cell.reasons for cell in cells), 1)}
 
 
-def command(run: Run) -> str:
-    """The command that measures the same again, with everything that options can have changed."""
-    options = {
-        "seed": str(run.seed),
+def command(run: Run, beside: Sequence[str] = ()) -> str:
+    """The command that measures the same again, with everything that options can have changed.
+
+    ``beside``: backends that were asked for and could not be measured.
+    """
+    named = {
+        "stack": run.environment.stack,
+        "backends": ",".join(dict.fromkeys((*beside, *run.backends))),
         "levels": ",".join(map(str, run.profile.levels)),
         "rounds": str(run.profile.rounds),
-        "duration": f"{run.profile.duration_s:g}",
-        "backends": ",".join(run.backends),
+        "duration": repr(run.profile.duration_s).removesuffix(".0"),
+        "seed": str(run.seed),
         "database": run.environment.database.lower(),
         "durability": run.environment.durability,
     }
+    flags = {
+        "allow-unequal": any(entry.differences for entry in run.parity),
+        "allow-unlimited": not run.limited,
+    }
     step, what = "bench", [run.profile.name]
     if run.baseline:
-        step, what = "compare", [run.baseline.sha, run.commit.sha, "--profile", run.profile.name]
-    words = [*what, *(word for name, value in options.items() for word in (f"--{name}", value))]
-    return f"./start_benchmark.sh -s {step} -- {shlex.join(words)}"
+        head = [] if run.commit.dirty else [run.commit.sha]  # else the working tree, which no commit contains
+        step, what = "compare", [run.baseline.sha, *head, "--profile", run.profile.name]
+    words = [*what, *(word for name, value in named.items() for word in (f"--{name}", value))]
+    words += [f"--{name}" for name, given in flags.items() if given]
+    return f"{PREFIX}./start_benchmark.sh -s {step} -- {shlex.join(words)}"

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from scripts.prose import command
 from scripts.study import all_figures, render_markdown, render_results, results, study_figures
 from scripts.summary import summarize
 from tests.factories import LABELS, make_run
@@ -76,9 +75,3 @@ def test_markdown_tables_keep_their_columns_whatever_the_labels_are() -> None:
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert "<script>" not in text.replace("\\<script\\>", "")
     assert {line.replace("\\|", "").count("|") for line in table} == {4, 5}
-
-
-def test_command_repeats_profile_seed_and_options() -> None:
-    words = command(make_run(seed=7, levels=(10, 50), rounds=3))
-    assert words.startswith("./start_benchmark.sh -s bench -- full --seed 7 --levels 10,50 --rounds 3 --duration 10 ")
-    assert "--database mysql --durability memory" in words
