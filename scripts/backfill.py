@@ -6,7 +6,7 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
             done.update(measured)
             for place in measured:
                 gaps.forget(place, args.history)
-        _check(run, done, gap, broken)
+        _check(run, broken)
     console.print("every commit has its runs, or a note why not")
     return 0
 
@@ -122,21 +122,16 @@ def _unmeasured(sha: str, verdict: BackendVerdict, stack: str) -> Unmeasured:
     )
 
 
-def _check(run: Run | None, done: Mapping[gaps.Place, int], gap: Gap, broken: Sequence[BackendVerdict]) -> None:
-    """What would be tried again and again: an anchor that does not run, and a session without a valid pair."""
+def _check(run: Run | None, broken: Sequence[BackendVerdict]) -> None:
+    """What would be tried again and again: an anchor that does not run, and a backend without a valid pair."""
     for verdict in broken:
         if verdict.outcome is Outcome.INCOMPARABLE:
             raise PipelineError(
                 f"{verdict.backend} at the anchor: {verdict.reason}",
                 "move the anchor (history/anchor.toml) to a commit where it runs, or leave it out with --backends",
             )
-    nothing = [name for name in run.backends if done.get((gap.commit, name), 0) == gap.runs] if run else []
-    if run and nothing:
-        rules = ", ".join(sorted({violation.rule for block in run.blocks for violation in block.violations}))
-        raise PipelineError(
-            f"{run.id}: no valid pair of {prose.listing(nothing)} ({rules})",
-            "it is recorded as it is; when the machine is quiet, run this again",
-        )
+    if run and run.lacking:
+        raise PipelineError(f"{run.id}: {prose.missing(run)}", f"the others are recorded; {prose.what_to_do(run)}")
 
 
 def _parser() -> argparse.ArgumentParser:

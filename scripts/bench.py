@@ -18,7 +18,7 @@ from scripts.model import Commit, Config, PipelineError, Profile, Run
 from scripts.progress import SessionProgress
 from scripts.recorder import Recorder
 from scripts.rendering import write_report
-from scripts.results import exit_code, keep, make_run_id, measure_into
+from scripts.results import check_usable, exit_code, keep, make_run_id, measure_into
 from scripts.session import Session
 from scripts.stack import candidates
 from scripts.stack.choice import open_stack
@@ -39,7 +39,7 @@ examples:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a session and report it. 0: complete; 1: it stopped early; 130: interrupted."""
+    """Run a session and report it. 0: complete; 1: stopped early, or a backend has nothing valid; 130: interrupted."""
     settings = config.load()
     args = _parser(settings).parse_args(arguments)
     settings = options.apply(args, settings)
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     with uninterrupted():
         finished = keep(run, args.output, console, partial(write_report, run))
         console.print(render_terminal(run, summarize(run), finished / "report.html"))
+        check_usable(run)
         return exit_code(run)
 
 

@@ -20,7 +20,7 @@ from scripts.results import exit_code, keep, make_run_id, measure_into
 from scripts.sides import Job, find_sides, measure_sides
 from scripts.stack import TargetError
 from scripts.stack.process import uninterrupted
-from scripts.verdict import BackendVerdict, Outcome, encode_verdict, judge
+from scripts.verdict import BackendVerdict, Outcome, Verdict, encode_verdict, judge
 from scripts.verdict_text import render_terminal
 
 EPILOG = """\
@@ -32,7 +32,11 @@ examples:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: a verdict (with --fail-on-regression 3 for a regression); 1: it stopped early; 130: interrupted."""
+    """0: a verdict (with --fail-on-regression 3 for a regression); 130: interrupted.
+
+    1: it stopped early, or nothing can be said of a backend (but for a regression in another one, which has to be
+    confirmed first).
+    """
     settings = config.load()
     args = _parser().parse_args(arguments)
     settings = options.apply(args, settings)
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     def tell(line: str) -> None:
         console.print(f"[dim]·[/] {escape(line)}", highlight=False)
 
-    def say(run: Run | None, folder: Path) -> int:
+    def say(run: Run | None, folder: Path) -> Verdict:
         priors = noise.read_priors(run.environment.stack) if run else {}
         again = prose.command(run, [backend.backend for backend in broken]) if run else command
         verdict = judge(run, sides.baseline, sides.candidate, settings.compare, priors, again, broken)
@@ -62,12 +66,17 @@ def main(arguments: Sequence[str]) -> int:
         runner.set_outputs(outcome=verdict.outcome.value, regressed=",".join(regressed))
         console.print(render_terminal(verdict))
         console.print(f"Verdict: {folder / 'verdict.json'}", highlight=False)
-        return 3 if args.fail_on_regression and verdict.outcome is Outcome.REGRESSION else 0
+        return verdict
+
+    def code(verdict: Verdict, ended: int = 0) -> int:
+        if verdict.outcome is Outcome.REGRESSION:
+            return 3 if args.fail_on_regression else ended
+        return ended or int(any(backend.outcome is Outcome.INVALID for backend in verdict.backends))
 
     if not reached:
         folder = args.output / run_id
         folder.mkdir(parents=True)
-        return say(None, folder)
+        return code(say(None, folder))
     try:
         run = measure_into(
             args.output,
@@ -78,10 +87,10 @@ def main(arguments: Sequence[str]) -> int:
     except TargetError:
         if len(broken) < len(settings.backends):
             raise
-        return say(None, args.output / f"{run_id}.failed")
+        return code(say(None, args.output / f"{run_id}.failed"))
     with uninterrupted():
         folder = keep(run, args.output, console, lambda _: None)
-        return say(run, folder) or exit_code(run)
+        return code(say(run, folder), exit_code(run))
 
 
 def _describe(commit: Commit) -> str:

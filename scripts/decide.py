@@ -19,6 +19,8 @@ from scripts.verdict import BackendVerdict, Verdict, decode_verdict, judge
 
 REGRESSION = 3
 """The exit code for a confirmed regression that nobody has accepted; `compare --fail-on-regression` has the same."""
+NO_VERDICT = 4
+"""The exit code where a session that had to be held has left no verdict: nothing is known to be fine."""
 EPILOG = """\
 examples:
   nox -s decide -- --first results/latest                       what a pull request's check would say
@@ -35,7 +37,7 @@ class _Event(msgspec.Struct):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: nothing forbids the change; 3: a confirmed regression does that nobody has accepted."""
+    """0: nothing forbids the change; 3: a confirmed regression does that nobody has accepted; 4: nobody knows."""
     args = _parser().parse_args(arguments)
     base = find_base(args.base, "HEAD")
     made = Decision(
@@ -46,8 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     if made.confirmed:
         accepted = decision.accept(made.confirmed, _own_events(base, args.history), [])
         made = msgspec.structs.replace(made, accepted=tuple(accepted))
-    if made.blocking:
-        labelled = decision.accept(made.blocking, [], _labels())
+    if made.blocking or made.unjudged:
+        labelled = decision.accept((*made.blocking, *made.unjudged), [], _labels())
         made = msgspec.structs.replace(made, accepted=(*made.accepted, *labelled))
     args.output.mkdir(parents=True, exist_ok=True)
     replace(args.output / decision.FILE, decision.encode(made))
@@ -56,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     print(decision_text.headline(made))
     for verdict in made.blocking[: runner.ANNOTATIONS]:
         runner.annotate("error", f"Regression in {verdict.label}", _what(verdict))
+    if made.unjudged and not made.blocking:
+        runner.annotate("error", "No verdict", decision_text.headline(made))
+        return NO_VERDICT
     return REGRESSION if made.blocking else 0
 
 

@@ -1,7 +1,8 @@
 """What is said of a pull request: one session's verdict, or that of two where the first says "regression". Pure.
 
 A regression is *confirmed* where a second session, on another runner, says so of the same backend. It is *accepted*
-where somebody has written down that it is wanted. A check fails for those that are confirmed and not accepted.
+where somebody has written down that it is wanted. A check fails for those that are confirmed and not accepted, and
+where a session has nothing valid to say of a backend.
 """
 
 from __future__ import annotations
@@ -55,6 +56,20 @@ class Decision(Struct):
         """What is confirmed and not accepted."""
         accepted = {acceptance.backend for acceptance in self.accepted}
         return tuple(verdict for verdict in self.confirmed if verdict.backend not in accepted)
+
+    @property
+    def unjudged(self) -> tuple[BackendVerdict, ...]:
+        """Of what nothing is known, by the session that had to say it, and what nobody has accepted without."""
+        accepted = {acceptance.backend for acceptance in self.accepted}
+        second = {verdict.backend: verdict for verdict in self.second.backends} if self.second else {}
+        found = [
+            verdict for verdict in (self.first.backends if self.first else ()) if verdict.outcome is Outcome.INVALID
+        ]
+        for verdict in self.suspected if self.second else ():
+            again = second.get(verdict.backend)
+            if again is None or again.outcome in (Outcome.INVALID, Outcome.INCOMPARABLE):
+                found.append(again or verdict)
+        return tuple(verdict for verdict in found if verdict.backend not in accepted)
 
 
 def _regressions(verdict: Verdict | None) -> tuple[BackendVerdict, ...]:

@@ -17,12 +17,19 @@ HOW_TO_ACCEPT = (
     f"request; or put the label `{LABEL}` on it and run the failed job again, which takes seconds."
 )
 
+HOW_TO_GO_ON = (
+    "Below is why: what others on the machine disturbed is valid another time, requests that fail have to be mended. "
+    f"The label `{LABEL}` lets it pass without a verdict."
+)
+
 
 def headline(decision: Decision) -> str:
     """The verdict, how sure it is, and whether anything is to be done, in one line."""
     if decision.first is None:
         return f"{NO_VERDICT} Run it again."
-    suspected = decision.suspected
+    suspected, unjudged = decision.suspected, decision.unjudged
+    if unjudged and not decision.blocking:
+        return f"Nothing can be said of {_labels(unjudged)}: too few pairs are valid. Run it again."
     if not suspected:
         return verdict_text.headline(decision.first)
     if decision.second is None:
@@ -48,7 +55,9 @@ def render(decision: Decision) -> str:
     lines = [MARKER, f"**{markdown(headline(decision))}**", ""]
     if decision.blocking:
         lines += [HOW_TO_ACCEPT, ""]
-    labels = {verdict.backend: verdict.label for verdict in decision.confirmed}
+    elif decision.unjudged:
+        lines += [HOW_TO_GO_ON, ""]
+    labels = {verdict.backend: verdict.label for verdict in (decision.first.backends if decision.first else ())}
     lines += [
         f"- Accepted for {markdown(labels.get(a.backend, a.backend))} by the {a.by}: {markdown(a.text)}"
         for a in decision.accepted

@@ -450,6 +450,17 @@ class Run(Struct):
         """Every level that has a block, ascending."""
         return tuple(sorted({block.level for block in self.blocks}))
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The backends of which nothing counts: no block is valid, or in a paired session no pair in both its arms."""
+        arms: dict[tuple[str, int, int], set[Arm]] = {}
+        for block in self.blocks:
+            if block.valid:
+                arms.setdefault((block.backend, block.index, block.attempt), set()).add(block.arm)
+        wanted: set[Arm] = {"candidate", "baseline"} if self.baseline else {"candidate"}
+        usable = {backend for (backend, *_), found in arms.items() if found >= wanted}
+        return tuple(name for name in self.backends if name not in usable)
+
     def select(self, backend: str, level: int) -> tuple[Block, ...]:
         """The valid blocks of one backend at one level, by round."""
         chosen = [b for b in self.blocks if b.backend == backend and b.level == level and b.valid]

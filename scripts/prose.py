@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -151,12 +152,33 @@ def _validity(run: Run, summary: Summary) -> list[Remark]:
     lost = len(summary.lost)
     repeated = len(summary.invalid) - lost
     parts = []
+    if text := missing(run):
+        parts.append(text)
     if repeated:
         parts.append(f"{repeated} repeated with success")
     if lost:
         parts.append(f"{lost} without a valid repetition, shown as invalid and left out of every number")
     text = f"{len(summary.invalid)} of {count(total, 'block')} invalid: {', '.join(parts)}."
     return [Remark(kind="bad" if lost else "note", text=text)]
+
+
+def missing(run: Run) -> str:
+    """Of which backends nothing counts, and which rules of validity say so; empty where each has something."""
+    if not run.lacking:
+        return ""
+    rules = Counter(v.rule for b in run.blocks if b.backend in run.lacking for v in b.violations)
+    why = ", ".join(f"{rule} {number}x" for rule, number in rules.most_common()) or "none was measured"
+    what = "pair" if run.baseline else "block"
+    return f"no valid {what} of {listing([run.labels[name] for name in run.lacking])} ({why})"
+
+
+def what_to_do(run: Run) -> str:
+    """What helps where something is `missing`."""
+    violations = [v for b in run.blocks if b.backend in run.lacking for v in b.violations]
+    if all(violation.passing for violation in violations):
+        return "measure again when nothing else runs on this machine (bounds: bench.toml [validity])"
+    lasting = dict.fromkeys(violation.detail for violation in violations if not violation.passing)
+    return f"mend this, then measure again: {'; '.join(list(lasting)[:3])}"
 
 
 def _held_back(run: Run) -> list[Remark]:

@@ -71,9 +71,11 @@ def message(run: Run) -> str:
 
 
 def _check(run: Run, results: Path) -> None:
-    """Only what a history can be judged by: a whole session of code that a commit contains."""
+    """Only what a history can be judged by: a whole session with something valid, of code that a commit has."""
     if not run.complete:
         raise PipelineError(f"{results}: the session stopped early: {run.stopped_by}", "record a complete run")
+    if len(run.lacking) == len(run.backends):
+        raise PipelineError(f"{results}: nothing of it counts: {prose.missing(run)}", prose.what_to_do(run))
     if run.commit.dirty:
         raise PipelineError(
             f"{results}: measured code that {run.commit.sha[:7] or 'no commit'} does not contain",

@@ -75,6 +75,12 @@ def exit_code(run: Run) -> int:
     return 130 if run.stopped_by == INTERRUPTED else 1
 
 
+def check_usable(run: Run) -> None:
+    """Raise PipelineError where a session went to its end and nothing counts of one of its backends."""
+    if run.complete and run.lacking:
+        raise PipelineError(prose.missing(run), prose.what_to_do(run))
+
+
 def _mention_unfinished(results: Path, console: Console) -> None:
     """Say what a killed session has left: its finished blocks can still be reported."""
     for folder in sorted(results.glob("*.partial")):

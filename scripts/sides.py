@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, noise
+from scripts import checkout, config, noise, prose
 from scripts.contract import check_parity, summarise
 from scripts.model import Arm, Backend, Commit, Config, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
@@ -82,11 +82,16 @@ def between(backends: Sequence[Backend], baseline: Commit, candidate: Commit) ->
 
 
 def whole(run: Run) -> Run:
-    """The run, if nothing stopped it: KeyboardInterrupt where it was interrupted, else PipelineError with what did."""
+    """The run, if nothing stopped it and a pair counts.
+
+    KeyboardInterrupt where it was interrupted, else PipelineError with what is wrong.
+    """
     if run.stopped_by == INTERRUPTED:
         raise KeyboardInterrupt
     if not run.complete:
         raise PipelineError(f"the session stopped: {run.stopped_by}", "nothing of it is stored; run this again")
+    if len(run.lacking) == len(run.backends):
+        raise PipelineError(prose.missing(run), f"nothing of it is stored; {prose.what_to_do(run)}")
     return run
 
 

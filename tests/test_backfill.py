@@ -12,6 +12,8 @@ from scripts.backfill import main
 from scripts.config import ROOT
 from scripts.gaps import read_unmeasured
 from scripts.model import PipelineError
+from scripts.sides import whole
+from tests.factories import make_paired_run
 from tests.test_bench import Bench, bench  # noqa: F401  the fixture
 from tests.test_compare import BEFORE_DJANGO_ASGI, SHORT
 
@@ -45,6 +47,14 @@ def test_a_range_without_backends_is_named(history: Path) -> None:
         main(["1b61e66..1b61e66", "--history", str(history)])
     with pytest.raises(PipelineError, match=r"anchor\.toml: cannot be read"):
         main(["--history", str(history / "nowhere")])
+
+
+def test_a_session_of_which_nothing_counts_is_not_stored() -> None:
+    """Neither by a campaign over the history, nor by one that calibrates: it would count as done."""
+    assert whole(run := make_paired_run(rounds=2, invalid_rounds=(1,))) is run
+    with pytest.raises(PipelineError, match="no valid pair of FastAPI") as caught:
+        whole(make_paired_run(rounds=2, invalid_rounds=(1, 2)))
+    assert caught.value.hint.startswith("nothing of it is stored; measure again when")
 
 
 @pytest.mark.stack

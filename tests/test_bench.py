@@ -214,6 +214,43 @@ def test_statements_are_not_traced_while_measuring(bench: Callable[..., Bench], 
         assert cursor.fetchone() == (0,)
 
 
+@pytest.fixture
+def strict(tmp_path: Path) -> dict[str, str]:
+    """A project in which no block is valid: k6 may use no CPU."""
+    project = tmp_path / "project"
+    subprocess.run(["git", "clone", "--quiet", "--shared", ROOT, project], check=True)
+    settings = project / "bench.toml"
+    text, replaced = re.subn(r"generator_cpus = 0.8", "generator_cpus = 0.0001", settings.read_text())
+    assert replaced
+    settings.write_text(text)
+    return {"BENCH_PROJECT": str(project)}
+
+
+def test_a_session_of_which_nothing_counts_has_failed(
+    bench: Callable[..., Bench], tmp_path: Path, strict: dict[str, str]
+) -> None:
+    running = bench(*TINY, "--output", str(tmp_path / "results"), env=strict)
+    assert running.end() == 1, running.text
+    assert "No block is valid: there is no result." in running.text
+    assert "no valid block of FastAPI (generator 1x)" in running.text
+    assert "mend this, then measure again: k6 used" in running.text
+    latest = tmp_path / "results" / "latest"
+    assert (latest / "report.html").exists()
+    again = bench(str(latest), "--history", str(tmp_path / "history"), step="record", env=strict)
+    assert again.end() == 1
+    assert "nothing of it counts" in again.text
+    assert not (tmp_path / "history").exists()
+
+
+def test_a_comparison_of_which_nothing_counts_has_failed(
+    bench: Callable[..., Bench], tmp_path: Path, strict: dict[str, str]
+) -> None:
+    arguments = ("HEAD", "HEAD", "--backends", "fastapi", "--rounds", "2", "--duration", "1", "--levels", "2")
+    running = bench(*arguments, "--output", str(tmp_path / "results"), step="compare", env=strict)
+    assert running.end() == 1, running.text
+    assert "Invalid in FastAPI: nothing can be said; measure again." in running.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

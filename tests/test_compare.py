@@ -26,7 +26,7 @@ FIRST = "7af6f01"
 def test_a_commit_with_itself(bench: Callable[..., Bench], tmp_path: Path, kind: str) -> None:  # noqa: F811
     arguments = ("HEAD", "HEAD", "--backends", "fastapi", *SHORT, "--output", str(tmp_path))
     running = bench(*arguments, step="compare", stack=kind)
-    assert running.end() == 0, running.text
+    code = running.end()
     folder = (tmp_path / "latest").resolve()
     run = history.read_run(folder / "run.json")
     assert run.complete
@@ -43,6 +43,7 @@ def test_a_commit_with_itself(bench: Callable[..., Bench], tmp_path: Path, kind:
     verdict = decode_verdict((folder / "verdict.json").read_bytes(), "verdict.json")
     assert verdict.backends[0].statements == (168, 168)
     assert verdict.outcome in (Outcome.INCONCLUSIVE, Outcome.INVALID, Outcome.NO_CHANGE)
+    assert code == (1 if verdict.outcome is Outcome.INVALID else 0), running.text
 
     comment = bench(str(folder / "verdict.json"), "--output", str(tmp_path / "comment.md"), step="comment")
     assert comment.end() == 0, comment.text

@@ -167,3 +167,49 @@ def test_a_run_without_a_record_is_told_honestly() -> None:
     text = decision_text.render_failure("cancelled", "https://github.com/o/r/actions/runs/1")
     assert text.startswith(f"{MARKER}\n**The benchmark was cancelled before it had a verdict: nothing can be said.**")
     assert "ended (failure)" in decision_text.render_failure("failure", "https://x")
+
+
+def test_what_nothing_is_known_of_forbids_a_change() -> None:
+    """A required check that has checked nothing must not be green."""
+    nothing = verdict(invalid_rounds=range(1, 13))
+    assert {b.outcome for b in nothing.backends} == {Outcome.INVALID}
+    made = decide(nothing)
+    assert [v.backend for v in made.unjudged] == ["fastapi"]
+    assert decision_text.headline(made) == "Nothing can be said of FastAPI: too few pairs are valid. Run it again."
+    assert "k6 used 0.93 CPUs" in decision_text.render(made)
+    assert f"The label `{LABEL}` lets it pass" in decision_text.render(made)
+    assert decide(GOOD).unjudged == ()
+    assert decide(None).unjudged == ()
+
+
+def test_one_backend_of_several_is_enough() -> None:
+    both = verdict(backends=BOTH)
+    invalid = verdict(invalid_rounds=range(1, 13)).backends[0]
+    made = decide(msgspec.structs.replace(both, backends=(invalid, both.backends[1])))
+    assert [v.backend for v in made.unjudged] == ["fastapi"]
+
+
+@pytest.mark.parametrize("second", [verdict(invalid_rounds=range(1, 13)), msgspec.structs.replace(GOOD, backends=())])
+def test_a_second_session_that_says_nothing_does_not_acquit(second: Verdict) -> None:
+    made = decide(BAD, second)
+    assert [v.backend for v in made.unjudged] == ["fastapi"]
+    assert "Nothing can be said of FastAPI" in decision_text.headline(made)
+    baseline = broken_backend(SETTINGS.backends[0], "baseline", "it exits")
+    assert decide(BAD, msgspec.structs.replace(second, backends=(baseline,))).unjudged == (baseline,)
+
+
+def test_a_confirmed_regression_is_said_first() -> None:
+    both = verdict(0.08, backends=BOTH)
+    invalid = verdict(invalid_rounds=range(1, 13)).backends[0]
+    first = msgspec.structs.replace(both, backends=(invalid, both.backends[1]))
+    made = decide(first, msgspec.structs.replace(both, backends=(both.backends[1],)))
+    assert [v.backend for v in made.blocking] == ["django_wsgi"]
+    assert decision_text.headline(made).startswith("Regression in Django WSGI, confirmed")
+
+
+def test_the_label_lets_pass_what_nothing_is_known_of() -> None:
+    made = decide(verdict(invalid_rounds=range(1, 13)))
+    accepted = decision.accept(made.unjudged, [], [LABEL])
+    made = decide(made.first, None, *accepted)
+    assert made.unjudged == ()
+    assert f"Accepted for FastAPI by the label: {LABEL}" in decision_text.render(made)

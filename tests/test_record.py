@@ -10,7 +10,7 @@ import pytest
 
 from scripts import history, record, store
 from scripts.model import PipelineError, Run
-from tests.factories import git, make_run
+from tests.factories import FAILED, LABELS, git, make_paired_run, make_run
 
 
 @pytest.fixture
@@ -44,6 +44,31 @@ def test_what_no_history_can_be_judged_by_is_refused(results: Path, tmp_path: Pa
         record.main([str(results), "--history", str(folder), *push])
     assert "commit what you changed" in caught.value.hint
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("push", [(), ("--push",)])
+@pytest.mark.parametrize(
+    "run",
+    [
+        make_run(levels=(10,), rounds=1, invalid=[(name, 10, 0) for name in LABELS], violation=FAILED),
+        make_paired_run(rounds=2, invalid_rounds=(1, 2), violation=FAILED),
+    ],
+    ids=["one arm", "two arms"],
+)
+def test_a_run_of_which_nothing_counts_is_refused(
+    results: Path, tmp_path: Path, run: Run, push: tuple[str, ...]
+) -> None:
+    history.write_run(run, results / "run.json")
+    with pytest.raises(PipelineError, match=r"nothing of it counts: no valid (block|pair) of FastAPI") as caught:
+        record.main([str(results), "--history", str(tmp_path / "history"), *push])
+    assert "(failures " in caught.value.message
+    assert "mend this, then measure again: 12 of 310 requests failed" in caught.value.hint
+    assert not (tmp_path / "history").exists()
+
+
+def test_a_run_that_lacks_one_backend_is_recorded(results: Path, tmp_path: Path) -> None:
+    history.write_run(make_run(levels=(10,), rounds=1, invalid=[("fastapi", 10, 0)]), results / "run.json")
+    assert record.main([str(results), "--history", str(tmp_path / "history")]) == 0
 
 
 def test_a_pushed_run_is_on_the_branch_and_the_folder_is_left_alone(

@@ -155,6 +155,34 @@ def test_hostile_labels_and_details_are_only_text() -> None:
     assert ESCAPE not in text
 
 
+def test_a_backend_of_which_nothing_counts_is_named_with_its_rules() -> None:
+    run = make_run(levels=(10, 20), rounds=1, invalid=[("fastapi", 10, 0), ("fastapi", 20, 0), ("django_wsgi", 10, 0)])
+    assert run.lacking == ("fastapi",)
+    assert prose.missing(run) == "no valid block of FastAPI (generator 2x)"
+    assert prose.missing(run) in terminal(run, 300)
+    assert make_run().lacking == ()
+    assert prose.missing(make_run()) == ""
+
+
+def test_a_pair_counts_only_where_both_arms_do() -> None:
+    run = make_paired_run(rounds=2)
+    assert run.lacking == ()
+    half = [msgspec.structs.replace(b, violations=(FAILED,)) if b.arm == "baseline" else b for b in run.blocks]
+    lacking = msgspec.structs.replace(run, blocks=tuple(half))
+    assert lacking.lacking == ("fastapi",)
+    assert prose.missing(lacking) == f"no valid pair of FastAPI (failures {len(half) // 2}x)"
+    other_arm = [b for b in run.blocks if (b.arm == "baseline") == bool(b.index % 2)]
+    assert msgspec.structs.replace(run, blocks=tuple(other_arm)).lacking == ("fastapi",), "no two of one pair"
+    assert make_paired_run(rounds=2, invalid_rounds=(1,)).lacking == ()
+
+
+def test_what_helps_depends_on_the_rules() -> None:
+    places = [(name, 10, 0) for name in LABELS]
+    assert "when nothing else runs" in prose.what_to_do(make_run(levels=(10,), rounds=1, invalid=places))
+    failed = make_run(levels=(10,), rounds=1, invalid=places, violation=FAILED)
+    assert prose.what_to_do(failed).startswith("mend this, then measure again: 12 of 310 requests failed")
+
+
 def used(run: Run, own: float, database: float) -> Run:
     """The run with these CPUs used in every block, by the backend and by the database."""
     blocks = tuple(
