@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     backends = [backend.name for backend in settings.backends]
     anchor = events.read_anchor(args.history)
+    checkout.check_sources(settings.backends, [anchor.commit, None])
     wanted = gaps.wanted(checkout.line(args.range, backends, first_parent=True), backends)
     if not wanted:
         raise PipelineError(f"{args.range}: no commit of it touches a backend", "name a longer range")

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from scripts.config import PROJECT
+from scripts.config import PROJECT, suggest
 from scripts.model import Backend, Commit, PipelineError, Revision
 
 HARNESS = ("bench.toml", "docker-compose.yml")
@@ -81,6 +81,47 @@ def sources_of(backends: Iterable[Backend], root: Path = PROJECT) -> dict[str, t
             )
         found[backend.name] = paths
     return found
+
+
+def check_sources(backends: Iterable[Backend], revisions: Sequence[str | None], root: Path = PROJECT) -> None:
+    """Raise PipelineError for a folder or schema of bench.toml that none of the revisions has; None: the work tree.
+
+    What one of them has is new there, or gone. What none has is a wrong name, which no change would ever reach.
+    """
+    top = top_of(root)
+    versions = [_files(top, revision) for revision in revisions]
+    where = " nor in ".join(f"commit {revision[:10]}" if revision else "the work tree" for revision in revisions)
+    for backend in backends:
+        folder, *schema = sources_of([backend], root)[backend.name]
+        key = f"bench.toml: [backends.{backend.name}]"
+        if not any(folder == "." or _within(folder, files) for files in versions):
+            above = PurePosixPath(folder).parent
+            beside = sorted(
+                {str(above / found[0]) for files in versions for found in _within(str(above), files) if found[1:]}
+            )
+            raise PipelineError(
+                f"{key} folder: {folder} is neither in {where}",
+                f"folder is what the backend is built from, as seen from bench.toml; {suggest(folder, beside)}",
+            )
+        if schema and not any(schema[0] in files for files in versions):
+            raise PipelineError(
+                f"{key} schema: {schema[0]} is neither in {where}",
+                f'schema is a file of SQL as seen from {folder}; leave it empty (schema = "") where there is none',
+            )
+
+
+def _files(top: Path, revision: str | None) -> set[str]:
+    """All files of a commit, or of the work tree without those that git ignores, as paths from the top."""
+    if revision is not None:
+        return set(_git(top, "ls-tree", "-rz", "--name-only", "--end-of-options", revision).split("\0"))
+    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return {path for path in listed if path and (top / path).exists()}
+
+
+def _within(folder: str, files: Iterable[str]) -> list[tuple[str, ...]]:
+    """The files beneath a folder, as the parts of their paths from there."""
+    start = "" if folder == "." else f"{folder}/"
+    return [PurePosixPath(path.removeprefix(start)).parts for path in files if path and path.startswith(start)]
 
 
 def changed_paths(base: str, head: str | None = None, root: Path = PROJECT) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -47,6 +48,9 @@ SECTIONS: Mapping[str, type[Struct]] = {
 }
 TABLES: Mapping[str, type[Struct]] = {"backends": Backend, "profiles": Profile}
 KNOWN = ("workload", *SECTIONS, *TABLES)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,22}")
+NAME_WORDS = "a lower-case letter, then letters, digits and _, 23 at most: it names a database user and an image, too"
+PATH = re.compile(r"/[!-~]*")
 
 _S = TypeVar("_S", bound=Struct)
 _Named = TypeVar("_Named", Backend, Profile)
@@ -77,7 +81,8 @@ def parse(text: str, name: str = "bench.toml", inherited: str = "") -> Config:
         if not isinstance(entries, dict) or not entries:
             raise PipelineError(f"{name}: no [{key}.NAME] section", f"add at least one [{key}.NAME]")
         tables[key] = tuple(
-            convert(_named(key, entry, fields), kind, f"{name}: [{key}.{entry}]") for entry, fields in entries.items()
+            convert(_named(entry, fields, key, name), kind, f"{name}: [{key}.{entry}]")
+            for entry, fields in entries.items()
         )
     work = convert(document["workload"], Workload, f"{name}: [workload]") if "workload" in document else None
     config = Config(workload=work, **sections, **tables)
@@ -112,10 +117,14 @@ def suggest(key: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
-def _named(table: str, entry: str, fields: object) -> object:
+def _named(entry: str, fields: object, table: str, file: str) -> object:
     """An entry's table with what its name alone says."""
     if not isinstance(fields, dict):
         return fields
+    if "name" in fields:
+        raise PipelineError(
+            f"{file}: [{table}.{entry}]: unknown field `name`", f"{entry!r} is its name; rename the section"
+        )
     return {"name": entry} | ({"folder": f"apps/{entry}"} if table == "backends" else {}) | fields
 
 
@@ -161,6 +170,16 @@ def _check(config: Config, name: str) -> None:
         where = f"[detect.worth_reporting] {metric}"
         need(metric in METRICS, where, f"no such metric; there are: {', '.join(METRICS)}")
         need(effect > 0, where, "must be above 0, such as 0.03")
+    for backend in config.backends:
+        where = f"[backends.{backend.name}]"
+        need(NAME.fullmatch(backend.name) is not None, where, f"its name must be {NAME_WORDS}")
+        need(bool(backend.label.strip()), f"{where} label", "must say something")
+        need(bool(backend.folder), f"{where} folder", 'must name a folder as seen from here ("." is this one)')
+        for key in ("endpoint", "health", "reset", "lists"):
+            value = getattr(backend, key)
+            for path in (value,) if isinstance(value, str) else value:
+                message = f"{path!r} is no path of a URL, which begins with a slash and has no spaces, e.g. /health"
+                need(PATH.fullmatch(path) is not None, f"{where} {key}", message)
     ports = [backend.port for backend in config.backends]
     need(len(set(ports)) == len(ports), "[backends]", "two backends have the same port")
     for profile in config.profiles:

@@ -75,6 +75,7 @@ def read_verdict(folder: Path | None) -> Verdict | None:
 def _nothing_reached(base: str) -> Verdict | None:
     """The verdict of a change that reaches no backend, which no session has to be held for."""
     settings = config.load()
+    checkout.check_sources(settings.backends, [base, None])
     if checkout.reached(checkout.changed_paths(base), checkout.sources_of(settings.backends)):
         return None
     return judge(None, checkout.find(base), checkout.current(), settings.compare, {}, "nox -s compare", ())

@@ -66,6 +66,8 @@ def apply(args: argparse.Namespace, settings: Config) -> Config:
         database = msgspec.structs.replace(database, engine=args.database)
     if args.durability:
         database = msgspec.structs.replace(database, durability=args.durability)
+    if not args.tree.is_dir():
+        raise PipelineError(f"--tree {args.tree}: no such folder", "name the top of a checkout of the project")
     backends = settings.backends
     if args.backends:
         names = list(dict.fromkeys(args.backends.split(",")))

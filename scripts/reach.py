@@ -20,7 +20,9 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     candidate = checkout.find(args.head) if args.head else checkout.current()
     base = find_base(args.base, candidate.sha)
-    sources = checkout.sources_of(config.load().backends)
+    backends = config.load().backends
+    checkout.check_sources(backends, [base, args.head])
+    sources = checkout.sources_of(backends)
     reached = checkout.reached(checkout.changed_paths(base, args.head), sources)
     runner.set_outputs(base=base, backends=",".join(reached))
     print(f"since {base[:10]}: {', '.join(reached) or 'nothing that a backend runs has changed'}")

@@ -55,6 +55,7 @@ def find_sides(backends: Sequence[Backend], base: str | None, head: str | None) 
     """The two versions that are compared; without ``head`` the working tree, without ``base`` where it left main."""
     candidate = checkout.find(head) if head else checkout.current()
     baseline = checkout.find(base or find_base(None, candidate.sha))
+    checkout.check_sources(backends, [baseline.sha, candidate.sha if head else None])
     return Sides(
         baseline=baseline,
         candidate=candidate,

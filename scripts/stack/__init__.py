@@ -49,6 +49,17 @@ class TargetError(PipelineError):
         self.target = target
 
 
+def check_sources(target: Target) -> None:
+    """Raise TargetError naming the key of bench.toml whose folder or file this version does not have."""
+    backend, key = target.backend, f"bench.toml: [backends.{target.backend.name}]"
+    if not target.app.is_dir():
+        hint = "folder is what it is built from, as seen from bench.toml, or from the folder that --tree names"
+        raise TargetError(target, f"{key} folder: {target.app} is not there", hint)
+    if backend.schema and not (target.app / backend.schema).is_file():
+        hint = 'schema is a file of SQL as seen from the folder; leave it empty (schema = "") where there is none'
+        raise TargetError(target, f"{key} schema: {target.app}/{backend.schema} is not there", hint)
+
+
 @contextlib.contextmanager
 def naming(target: Target) -> Iterator[None]:
     """An error inside is this target's alone."""

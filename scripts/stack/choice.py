@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from scripts.model import Config, PipelineError
-from scripts.stack import Say, Stack, Target, engine
+from scripts.stack import Say, Stack, Target, check_sources, engine
 from scripts.stack.compose import FILE, ComposeStack
 from scripts.stack.composition import base_images
 from scripts.stack.native import NativeStack
@@ -18,6 +18,8 @@ def open_stack(
     args: argparse.Namespace, config: Config, targets: Sequence[Target], logs: Path, say: Say
 ) -> AbstractContextManager[Stack]:
     """``with open_stack(...) as stack:`` the targets are up inside. ``args``: those of `scripts.options.add_stack`."""
+    for target in targets:
+        check_sources(target)
     kind = args.stack
     if kind == "auto":
         obstacle = why_not_compose(config)
