@@ -228,9 +228,8 @@ class _Requests:
         self.busy_s += float(overlap.sum())
         good = frame["failure"] == ""
         latency = frame["duration_ms"][good].to_numpy()
-        inside = (
-            frame["end_s"][good].between(*self.window, inclusive="left").to_numpy(dtype=np.float64)
-        )  # all of it, if it took no time
+        inside = frame["end_s"][good].between(*self.window, inclusive="left").to_numpy(dtype=np.float64)
+        # A request that took no time lies inside or not.
         share = np.divide(overlap[good].to_numpy(), latency / 1000, out=inside, where=latency > 0).clip(max=1)
         self.in_window += float(share.sum())
         self.weighted_ms += float(share @ latency)
@@ -327,6 +326,7 @@ def read(path: Path, settle_s: float, window_s: float, arms: Sequence[Arm] = ("c
 def _failure(tags: Mapping[str, str]) -> str:
     """Why a request failed, in a word: ``HTTP 500`` or ``k6 error 1212``; empty when it did not."""
     status = tags.get("status", "0")
-    if tags.get("expected_response", str(status[:1] in "23").lower()) == "true":
+    expected = status.startswith(("2", "3"))
+    if tags.get("expected_response", str(expected).lower()) == "true":
         return ""
     return f"HTTP {status}" if status != "0" else f"k6 error {tags.get('error_code', '?')}"

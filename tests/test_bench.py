@@ -179,8 +179,8 @@ def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: 
 def test_a_block_during_which_the_clock_is_set_is_measured_again(bench: Callable[..., Bench], tmp_path: Path) -> None:
     """The session's own process sees its wall clock move; nobody touches that of the machine."""
     library, is_set = tmp_path / "clock.so", tmp_path / "is-set"
-    command = ["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"]
-    subprocess.run(command, input=SET_CLOCK, text=True, check=True)
+    compile_ = ["cc", "-shared", "-fPIC", "-o", str(library), "-x", "c", "-"]
+    subprocess.run(compile_, input=SET_CLOCK, text=True, check=True)
     running = bench(
         *("smoke", "--backends", "fastapi", "--levels", "2", "--duration", "3", "--output", str(tmp_path)),
         env={"LD_PRELOAD": str(library), "CLOCK_IS_SET": str(is_set)},
@@ -188,9 +188,9 @@ def test_a_block_during_which_the_clock_is_set_is_measured_again(bench: Callable
     running.wait_for("[1/1]")
     time.sleep(1.5)
     is_set.touch()
-    assert running.end() == 0, running.text
+    running.end()
     blocks = history.read_run(tmp_path / "latest" / "run.json").blocks
-    assert len(blocks) >= 2
+    assert len(blocks) == 2, running.text
     said = [violation for violation in blocks[0].violations if violation.rule == "clock"]
     assert "moved by +140.0 ms against the steady one" in said[0].detail
     assert all(violation.rule != "clock" for block in blocks[1:] for violation in block.violations)
@@ -232,7 +232,7 @@ def test_a_session_of_which_nothing_counts_has_failed(
     running = bench(*TINY, "--output", str(tmp_path / "results"), env=strict)
     assert running.end() == 1, running.text
     assert "No block is valid: there is no result." in running.text
-    assert "no valid block of FastAPI (generator 1x)" in running.text
+    assert re.search(r"no valid block of FastAPI \(.*generator 1x", running.text), running.text
     assert "mend this, then measure again: k6 used" in running.text
     latest = tmp_path / "results" / "latest"
     assert (latest / "report.html").exists()

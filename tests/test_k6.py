@@ -293,6 +293,7 @@ def test_each_arm_has_its_own_points(tmp_path: Path) -> None:
         ({"status": "404", "expected_response": "false"}, {"HTTP 404": 1}),
         ({"status": "0", "error_code": "1212"}, {"k6 error 1212": 1}),
         ({}, {"k6 error ?": 1}),
+        ({"status": ""}, {"HTTP ": 1}),
     ],
 )
 def test_a_request_is_good_only_where_its_tags_say_so(
