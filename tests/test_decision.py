@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from scripts import config, decision, decision_text
+from scripts.decide import main
 from scripts.decision import LABEL, Acceptance, Decision
 from scripts.model import Event, PipelineError
-from scripts.verdict import Outcome, Verdict, broken_backend, judge
+from scripts.verdict import Outcome, Verdict, broken_backend, encode_verdict, judge
 from scripts.verdict_text import COMMENT_LIMIT, MARKER
 from tests.factories import make_paired_run
 
@@ -180,6 +183,16 @@ def test_what_nothing_is_known_of_forbids_a_change() -> None:
     assert f"The label `{LABEL}` lets it pass" in decision_text.render(made)
     assert decide(GOOD).unjudged == ()
     assert decide(None).unjudged == ()
+
+
+@pytest.mark.parametrize(("first", "code"), [(verdict(invalid_rounds=range(1, 13)), 4), (GOOD, 0)])
+def test_the_check_fails_where_nothing_is_known(
+    tmp_path: Path, first: Verdict, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    (tmp_path / "verdict.json").write_bytes(encode_verdict(first))
+    assert main(["--base", "HEAD", "--first", str(tmp_path), "--output", str(tmp_path / "decision")]) == code
+    assert (tmp_path / "decision/decision.json").exists()
 
 
 def test_one_backend_of_several_is_enough() -> None:
