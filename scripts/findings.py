@@ -29,10 +29,14 @@ INTERVAL = 0.05
 
 
 class _Cluster:
-    """Seeds that show one change; ``owner``: a backend, or the frame in which all backends change."""
+    """Seeds that show one change; ``owner``: a backend, or the frame in which all backends change.
+
+    The first, ``founder``, is the surest, and lies apart from all clusters that its series could have joined. ``low``
+    and ``high`` are never outside of its range.
+    """
 
     def __init__(self, owner: str | Frame, seed: Seed) -> None:
-        self.owner, self.seeds, self.low, self.high = owner, [seed], seed.low, seed.high
+        self.owner, self.founder, self.seeds, self.low, self.high = owner, seed, [seed], seed.low, seed.high
 
     def overlaps(self, seed: Seed) -> bool:
         low, high = max(self.low, seed.low), min(self.high, seed.high)
@@ -126,11 +130,15 @@ def _change(
 
 
 def _asked(evidence: Evidence, cluster: _Cluster, clusters: Sequence[_Cluster]) -> list[int]:
-    """The series that may show a change: not those in whose frame the environment changed at the same place."""
+    """The series that may show a change: not those in whose frame the environment changed at the same place.
+
+    The founder's series is always one of them: had the environment of its frame changed where it lies, it had joined
+    that cluster. What joined later may reach further, over other changes of its own frame.
+    """
     frames = {
         other.owner
         for other in clusters
-        if isinstance(other.owner, Frame) and other is not cluster and any(map(other.overlaps, cluster.seeds))
+        if isinstance(other.owner, Frame) and other.owner != cluster.owner and other.overlaps(cluster.founder)
     }
     return [
         number
@@ -141,7 +149,7 @@ def _asked(evidence: Evidence, cluster: _Cluster, clusters: Sequence[_Cluster]) 
 
 def _edges(evidence: Evidence, cluster: _Cluster, shown: Sequence[int]) -> tuple[Moment, Moment]:
     """The last run before a change and the first after it."""
-    first = cluster.seeds[0]
+    first = cluster.founder
     if cluster.low == cluster.high:  # within the runs of one commit
         moments = evidence.series[first.series].moments
         return moments[first.place - 1], moments[first.place]
@@ -205,7 +213,7 @@ def _place(evidence: Evidence, number: int, cluster: _Cluster) -> int:
         if seed.series == number:
             return seed.place
     if cluster.low == cluster.high:  # within the runs of one commit
-        first = cluster.seeds[0]
+        first = cluster.founder
         return evidence.series[number].index(evidence.series[first.series].moments[first.place])
     return evidence.series[number].before(cluster.high)
 
