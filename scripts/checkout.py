@@ -16,13 +16,19 @@ from scripts.config import PROJECT, suggest
 from scripts.model import Backend, Commit, PipelineError, Revision
 
 HARNESS = ("bench.toml", "docker-compose.yml")
+LOGGED = re.compile(r"\0(?P<sha>[0-9a-f]{40,64})\0(?P<subject>[^\0]*)\0\0(?:\n(?P<paths>(?:[^\0]+\0)+))?")
+"""A commit with its paths, as ``git log -z --name-only --format=%x00%H%x00%s%x00`` has them."""
+UNSHALLOW = "this clone is shallow, it lacks older commits: git fetch --unshallow"
 
 
 def current(root: Path = PROJECT) -> Commit:
-    """The commit that is checked out in ``root``; all empty where there is no git repository or no commit."""
-    commit = _read(root, "HEAD")
-    if commit is None:
+    """The commit that is checked out in ``root``; all empty where there is no git repository or no commit.
+
+    Raises PipelineError with git's reason for a repository that git refuses to read.
+    """
+    if not has_commits(root):
         return Commit(sha="", subject="", committed_at="", branch="", dirty=True)
+    commit = find("HEAD", root)
     return Commit(
         sha=commit.sha,
         subject=commit.subject,
@@ -34,34 +40,71 @@ def current(root: Path = PROJECT) -> Commit:
 
 def find(revision: str, root: Path = PROJECT) -> Commit:
     """The commit that ``revision`` names (a branch, a tag, ``HEAD~3``, a hash). Raises PipelineError for none."""
-    commit = _read(root, revision)
-    if commit is None:
+    need_repository(root)
+    done = _show(root, revision)
+    fields = done.stdout.split("\0")
+    if done.returncode or len(fields) != 3:
         raise PipelineError(
-            f"{revision!r} names no commit of this repository",
-            "`git log` shows what there is; a shallow clone lacks older commits (`git fetch --unshallow`)",
+            f"{revision!r} names no commit of this repository: {reason(done.stderr)}",
+            _older(root) or "`git log` shows what there is",
         )
-    return commit
+    return Commit(sha=fields[0], subject=fields[1], committed_at=fields[2].strip(), branch="", dirty=False)
 
 
 def exists(revision: str, root: Path = PROJECT) -> bool:
     """Whether ``revision`` names a commit."""
-    return _read(root, revision) is not None
+    return is_repository(root) and _show(root, revision).returncode == 0
+
+
+def has_commits(root: Path = PROJECT) -> bool:
+    """Whether ``root`` lies in a git repository in which something has been committed."""
+    return is_repository(root) and _run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0
+
+
+def is_repository(root: Path = PROJECT) -> bool:
+    """Whether ``root`` lies in a git repository. Raises PipelineError with git's reason where it refuses to say."""
+    done = _run(root, "rev-parse", "--git-dir")
+    if done.returncode == 0:
+        return True
+    if "not a git repository (or any" in done.stderr:
+        return False
+    said = reason(done.stderr)
+    hint = f"see what `git -C {root} status` says"
+    if "dubious ownership" in said:
+        hint = f"it belongs to another user; if you trust them: git config --global --add safe.directory {root}"
+    elif "not a git repository" in said:
+        hint = "what this worktree belongs to has gone or moved: git worktree repair, or clone it anew"
+    raise PipelineError(f"{root}: git cannot read this repository: {said}", hint)
+
+
+def need_repository(root: Path = PROJECT) -> None:
+    """Raises PipelineError where ``root`` lies in no git repository, or in one that git refuses to read."""
+    if not is_repository(root):
+        raise PipelineError(f"{root}: not a git repository", "run from a clone of the project, not from a copy of it")
+
+
+def reason(said: str) -> str:
+    """The line in which git names the error."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    marked = [line for line in lines if re.match(r"!|fatal:|error:|remote: (error|fatal)", line)]
+    return (marked or lines or ["git said nothing"])[0].replace("\t", " ").removeprefix("fatal: ")
 
 
 def merge_base(first: str, second: str, root: Path = PROJECT) -> str:
     """The hash of the commit where two lines of history part. Raises PipelineError where they have none in common."""
-    sha = _git(root, "merge-base", find(first, root).sha, find(second, root).sha).strip()
-    if not sha:
-        raise PipelineError(
-            f"{first} and {second} have no commit in common",
-            "name the base yourself; a shallow clone lacks it (`git fetch --unshallow`)",
-        )
-    return sha
+    done = _run(root, "merge-base", find(first, root).sha, find(second, root).sha)
+    if done.returncode > 1:
+        raise _failed(root, "merge-base", done)
+    if done.returncode:
+        raise PipelineError(f"{first} and {second} have no commit in common", _older(root) or "name the base yourself")
+    return done.stdout.strip()
 
 
 def top_of(root: Path = PROJECT) -> Path:
     """The top of the repository that ``root`` lies in; ``root`` itself where there is none."""
-    return Path(_git(root, "rev-parse", "--show-toplevel").strip() or root.resolve())
+    if not is_repository(root):
+        return root.resolve()
+    return Path(_git(root, "rev-parse", "--show-toplevel").removesuffix("\n"))
 
 
 def sources_of(backends: Iterable[Backend], root: Path = PROJECT) -> dict[str, tuple[str, ...]]:
@@ -130,10 +173,11 @@ def changed_paths(base: str, head: str | None = None, root: Path = PROJECT) -> l
     They are from the repository's top.
     """
     top = top_of(root)
+    revisions = [find(revision, root).sha for revision in (base, head) if revision is not None]
+    changed = _names(top, "diff", "--name-only", "--no-renames", "-z", *revisions, "--")
     if head is not None:
-        return _git(top, "diff", "--name-only", "--no-renames", base, head).splitlines()
-    untracked = _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
-    return sorted({*_git(top, "diff", "--name-only", "--no-renames", base).splitlines(), *untracked})
+        return changed
+    return sorted({*changed, *_names(top, "ls-files", "--others", "--exclude-standard", "-z")})
 
 
 def reached(paths: Iterable[str], sources: Mapping[str, Sequence[str]]) -> list[str]:
@@ -158,28 +202,36 @@ def line(revision: str, backends: Iterable[str], root: Path = PROJECT, *, first_
     """The commits that lead to ``revision`` (or a range, ``A..B``), each after its parents.
 
     ``first_parent``: only those that the line itself went through; a merge then reaches what all that it brought in
-    reaches. Raises PipelineError for what names no commits.
+    reaches. Raises PipelineError for what names no commits, and where a shallow clone lacks some of them.
     """
+    need_repository(root)
     sources = {name: (f"apps/{name}",) for name in backends}
-    options = ["--topo-order", "--reverse", "--name-only", "--no-renames", "--format=%x00%H%x00%s%x00"]
+    options = ["--topo-order", "--reverse", "--name-only", "--no-renames", "-z", "--format=%x00%H%x00%s%x00"]
     options += ["--first-parent", "--diff-merges=first-parent"] if first_parent else []
     done = _run(root, "log", *options, "--end-of-options", revision, "--")
     if done.returncode:
         raise PipelineError(
-            f"{revision!r} names no commits of this repository: {done.stderr.strip()}",
-            "name a commit, or a range such as v1.0..main; a shallow clone lacks older commits "
-            "(`git fetch --unshallow`)",
+            f"{revision!r} names no commits of this repository: {reason(done.stderr)}",
+            _older(root) or "name a commit, or a range such as v1.0..main",
         )
-    fields = done.stdout.split("\0")[1:]
-    return [
-        Revision(sha=sha, subject=subject, reaches=tuple(reached(filter(None, paths.split("\n")), sources)))
-        for sha, subject, paths in zip(fields[::3], fields[1::3], fields[2::3], strict=True)
+    found = [
+        Revision(
+            sha=one["sha"],
+            subject=one["subject"],
+            reaches=tuple(reached((one["paths"] or "").split("\0")[:-1], sources)),
+        )
+        for one in LOGGED.finditer(done.stdout)
     ]
+    if cut := _cut(root) & {one.sha for one in found}:
+        raise PipelineError(
+            f"{revision!r}: commits before {min(cut)[:7]} are not here, so that nothing can be dated", UNSHALLOW
+        )
+    return found
 
 
 def web_address(root: Path = PROJECT, remote: str = "origin") -> str:
     """Where a remote shows itself to browsers, without anybody's name or password; empty where that is not known."""
-    url = _git(root, "remote", "get-url", remote).strip()
+    url = _run(root, "remote", "get-url", remote).stdout.strip() if is_repository(root) else ""
     found = re.fullmatch(r"(?:https://(?:[^@/]*@)?|ssh://git@|git@)([\w.-]+)[:/]([\w./~-]+?)(?:\.git)?/?", url)
     return f"https://{found[1]}/{found[2]}" if found else ""
 
@@ -194,16 +246,19 @@ def export(sha: str, backends: Iterable[Backend], cache: Path, root: Path = PROJ
     wanted = sorted({path for paths in sources_of(backends, root).values() for path in paths})
     tree = cache / "revisions" / f"{sha}-{hashlib.sha256(chr(0).join(wanted).encode()).hexdigest()[:8]}"
     if not tree.is_dir():
-        asked = "".join(f"{sha}:{'' if path == '.' else path}\n" for path in wanted)
-        answers = _git(top, "cat-file", "--batch-check", stdin=asked).splitlines()
-        there = [path for path, answer in zip(wanted, answers, strict=True) if not answer.endswith("missing")]
+        there = [path for path in wanted if _has(top, sha, "" if path == "." else path)]
         if not there:
             raise PipelineError(
                 f"commit {sha[:7]} has nothing of what backends are built from: {', '.join(wanted)}",
                 "compare with a later commit",
             )
         command = ["git", "--literal-pathspecs", "-C", str(top), "archive", "--format=tar", sha, "--", *there]
-        archive = subprocess.run(command, capture_output=True, check=True)
+        archive = subprocess.run(command, capture_output=True, check=False)
+        if archive.returncode:
+            raise PipelineError(
+                f"commit {sha[:7]} cannot be taken out of {top}: {reason(archive.stderr.decode(errors='replace'))}",
+                "a partial clone fetches what it lacks: see that its remote can be reached; git fsck says what is lost",
+            )
         tree.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=tree.parent) as name:
             made = Path(name) / "tree"
@@ -214,9 +269,9 @@ def export(sha: str, backends: Iterable[Backend], cache: Path, root: Path = PROJ
 
 
 def unknown_commits(shas: Iterable[str], root: Path = PROJECT) -> tuple[str, ...]:
-    """Those of the commits that the repository does not have; none where nobody can tell: no repository, or a shallow
-    one, which lacks old commits."""
-    if _git(root, "rev-parse", "--is-shallow-repository").strip() != "false":
+    """Those of the commits (full hashes) that the repository does not have; none where nobody can tell: no repository,
+    or a shallow one, which lacks old commits."""
+    if not is_repository(root) or _is_shallow(root):
         return ()
     wanted = list(dict.fromkeys(shas))
     answers = _git(root, "cat-file", "--batch-check", stdin="".join(f"{sha}^{{commit}}\n" for sha in wanted))
@@ -225,22 +280,67 @@ def unknown_commits(shas: Iterable[str], root: Path = PROJECT) -> tuple[str, ...
 
 def read_file(commit: str, path: str, root: Path = PROJECT) -> str | None:
     """A text file as a commit has it; None where that commit, or the file in it, is not there."""
-    done = _run(root, "show", f"{commit}:{path}")
+    if not commit:  # git would take that for the index
+        return None
+    done = _run(root, "show", "--no-textconv", "--end-of-options", f"{commit}:{path}")
     return done.stdout if done.returncode == 0 else None
 
 
-def _read(root: Path, revision: str) -> Commit | None:
-    fields = _git(root, "log", "-1", "--format=%H%x00%s%x00%cI", "--end-of-options", revision, "--").split("\0")
-    if len(fields) != 3:
-        return None
-    return Commit(sha=fields[0], subject=fields[1], committed_at=fields[2].strip(), branch="", dirty=False)
+def _show(root: Path, revision: str) -> subprocess.CompletedProcess[str]:
+    return _run(root, "log", "-1", "--format=%H%x00%s%x00%cI", "--end-of-options", revision, "--")
+
+
+def _has(root: Path, sha: str, path: str) -> bool:
+    return _run(root, "rev-parse", "--verify", "--quiet", f"{sha}:{path}").returncode == 0
+
+
+def _is_shallow(root: Path) -> bool:
+    return _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+def _older(root: Path) -> str:
+    """What to do where commits may be missing because the clone is shallow; empty where it is not."""
+    return UNSHALLOW if _is_shallow(root) else ""
+
+
+def _cut(root: Path) -> set[str]:
+    """The commits of a shallow clone whose parents it lacks."""
+    path = root / _git(root, "rev-parse", "--git-path", "shallow").removesuffix("\n")
+    return set(path.read_text().split()) if path.is_file() else set()
+
+
+def _names(root: Path, *arguments: str) -> list[str]:
+    """The paths that a command with the option ``-z`` prints."""
+    return _git(root, *arguments).split("\0")[:-1]
 
 
 def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    """What git prints. Raises PipelineError with its reason where it fails."""
     done = _run(root, *arguments, stdin=stdin)
-    return done.stdout if done.returncode == 0 else ""
+    if done.returncode:
+        need_repository(root)
+        raise _failed(root, arguments[0], done)
+    return done.stdout
+
+
+def _failed(root: Path, command: str, done: subprocess.CompletedProcess[str]) -> PipelineError:
+    return PipelineError(
+        f"{root}: git {command}: {reason(done.stderr)}",
+        "`git fsck` says whether something of the repository is lost; a partial clone needs its remote",
+    )
 
 
 def _run(root: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run git. It never asks anything, and speaks English, which `is_repository` is; bytes that are not UTF-8 are
+    replaced."""
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            command, input=stdin, capture_output=True, encoding="utf-8", errors="replace",
+            env={**os.environ, **quiet}, check=False,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError) as error:
+        raise PipelineError(f"git cannot be run: {error.strerror}", "install git, then run this again") from error
+    except ValueError as error:  # a NUL among the arguments
+        raise PipelineError(f"git {arguments[0]}: {error}", "see what was given as a name") from error

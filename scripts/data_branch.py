@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from scripts import checkout
 from scripts.model import PipelineError
 
 ATTEMPTS = 12
@@ -73,10 +74,9 @@ class DataBranch:
     ) -> None:
         self._repository, self._remote, self._ref = repository, remote, f"refs/heads/{branch}"
         self._say, self._sleep, self._chance = say, sleep, chance or random.SystemRandom()
-        if self._git("check-ref-format", self._ref, may_fail=True).returncode:
+        checkout.need_repository(repository)
+        if self._git("check-ref-format", "--branch", branch, may_fail=True).returncode:
             raise PipelineError(f"--branch {branch}: not the name of a branch", "e.g. --branch history")
-        if self._git("rev-parse", "--git-dir", may_fail=True).returncode:
-            raise PipelineError(f"{repository}: not a git repository", "run from a clone of the project")
 
     def add(self, path: PurePosixPath, data: bytes, message: str, *, again: bool = False) -> Published:
         """Commit one new file on top of the branch and push it; a branch that does not exist is begun.
@@ -118,7 +118,7 @@ class DataBranch:
 
         ``known`` is an earlier one, so that a further attempt fetches only what is new.
         """
-        answer = self._ask("ls-remote", self._remote, self._ref)
+        answer = self._ask("ls-remote", "--", self._remote, self._ref)
         listed = {ref: commit for commit, ref in (line.split("\t") for line in answer.splitlines())}
         if self._ref not in listed:
             return ""
@@ -128,7 +128,9 @@ class DataBranch:
         shallow = self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
         less = ["--depth=1", "--filter=blob:none"] if shallow else []
         less += [f"--negotiation-tip={known}"] if known else []
-        self._ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", *less, self._remote, self._ref)
+        self._ask(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", *less, "--", self._remote, self._ref
+        )
         if self._git("cat-file", "-e", tip, may_fail=True).returncode:
             raise _RaceLostError  # the branch moved between the two commands, and only its new tip was fetched
         return tip
@@ -153,7 +155,9 @@ class DataBranch:
         return made.stdout.decode().strip()
 
     def _push(self, commit: str) -> None:
-        done = self._git("push", "--porcelain", "--no-verify", self._remote, f"{commit}:{self._ref}", may_fail=True)
+        done = self._git(
+            "push", "--porcelain", "--no-verify", "--", self._remote, f"{commit}:{self._ref}", may_fail=True
+        )
         if done.returncode == 0:
             return
         said = (done.stdout + done.stderr).decode(errors="replace")
@@ -161,16 +165,16 @@ class DataBranch:
             raise _RaceLostError
         if REFUSED.search(said):
             raise PipelineError(
-                f"{self._remote} {self._ref}: the push was refused: {_reason(said)}",
+                f"{self._remote} {self._ref}: the push was refused: {checkout.reason(said)}",
                 "see the branch's rules: whoever records must be allowed to push to it",
             )
-        raise _UnreachableError(_reason(said))
+        raise _UnreachableError(checkout.reason(said))
 
     def _ask(self, *arguments: str) -> str:
         """The answer of a command that talks to the remote."""
         done = self._git(*arguments, may_fail=True)
         if done.returncode:
-            raise _UnreachableError(_reason(done.stderr.decode(errors="replace")))
+            raise _UnreachableError(checkout.reason(done.stderr.decode(errors="replace")))
         return done.stdout.decode()
 
     def _unreachable(self, reason: str) -> PipelineError:
@@ -203,23 +207,16 @@ class DataBranch:
                 timeout=COMMAND_S,
                 check=False,
             )
-        except FileNotFoundError as error:
-            raise PipelineError("git is not installed", "install git, then run this again") from error
         except subprocess.TimeoutExpired as error:
             raise _UnreachableError(f"`git {arguments[0]}` took more than {COMMAND_S:.0f} s") from error
         if done.returncode and not may_fail:
             said = done.stderr.decode(errors="replace")
-            raise PipelineError(f"git {arguments[0]}: {_reason(said)}", f"see that {self._repository} is writable")
+            raise PipelineError(
+                f"git {arguments[0]}: {checkout.reason(said)}", f"see that {self._repository} is writable"
+            )
         return done
 
 
 def backoff_s(attempt: int, chance: random.Random) -> float:
     """Seconds to wait after the given attempt: exponential with full jitter (Brooker 2015, AWS Architecture Blog)."""
     return chance.uniform(0, min(BACKOFF_LIMIT_S, BACKOFF_S * 2**attempt))
-
-
-def _reason(said: str) -> str:
-    """The line in which git names the error."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    marked = [line for line in lines if re.match(r"!|fatal:|error:|remote: (error|fatal)", line)]
-    return (marked or lines or ["git said nothing"])[0].replace("\t", " ")
