@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -12,8 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from scripts import changes, config, store
-from scripts.changes import Cause, Change, Changes, Shown, Tier
+from scripts import config, store
 from scripts.model import (
     SCHEMA_VERSION,
     Arm,
@@ -30,7 +30,6 @@ from scripts.model import (
     Violation,
 )
 from scripts.pages.workers import spread
-from scripts.series import Moment
 
 LEVELS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 RATES_RPS = (66.0, 20.0, 24.0, 69.0)
@@ -50,12 +49,15 @@ ENVIRONMENT = Environment(
 )  # fmt: skip
 
 
-def write(folder: Path, seed: int, first: int, count: int) -> None:
-    """Runs ``first`` to ``first + count`` of the history of a seed, a day apart, beneath a root of a history."""
+def write(folder: Path, seed: int, first: int, count: int, line: Sequence[str] = ()) -> None:
+    """Runs ``first`` to ``first + count`` of the history of a seed, a day apart, beneath a root of a history.
+
+    ``line``: the hashes of their commits, from the first run on, where they are in a repository (`commits`).
+    """
 
     def some(at: int) -> None:
         for number in range(at, min(at + CHUNK, first + count)):
-            run = make(seed, number)
+            run = make(seed, number, line[number] if line else "")
             path = folder / store.locate(run.id)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
@@ -64,11 +66,34 @@ def write(folder: Path, seed: int, first: int, count: int) -> None:
         pass
 
 
-def make(seed: int, number: int) -> Run:
-    """One run of 80 blocks: of one arm and two rounds when ``number`` is even, else paired with the anchor."""
+def hashes(repository: Path) -> list[str]:
+    """The commits of a repository that `commits` made, in order."""
+    command = ["git", "-C", str(repository), "rev-list", "--reverse", "main"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def commits(repository: Path, count: int) -> list[str]:
+    """Make a repository with so many commits, of which each touches a backend, and return their hashes in order."""
+    names = [backend.name for backend in _settings().backends]
+    stream = "".join(
+        f"commit refs/heads/main\ncommitter P <p@example.org> {946_684_800 + number} +0000\n"
+        f"data <<E\nChange {number}\nE\nM 100644 inline apps/{names[number % len(names)]}/n\ndata <<E\n{number}\nE\n\n"
+        for number in range(count)
+    )
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", repository], check=True)
+    importing = ["git", "-C", str(repository), "fast-import", "--quiet"]
+    subprocess.run(importing, input=stream, text=True, check=True)
+    return hashes(repository)
+
+
+def make(seed: int, number: int, sha: str = "") -> Run:
+    """One run of 80 blocks: of one arm and two rounds when ``number`` is even, else paired with the anchor.
+
+    ``sha``: of its commit; without it, it is one of no repository.
+    """
     rng = np.random.default_rng([seed, number])
     started = datetime(2000, 1, 1, 3, 30, tzinfo=UTC) + timedelta(days=number)
-    sha = _sha(seed, number)
+    sha = sha or _sha(seed, number)
     paired = number % 2 == 1
     settings = _settings()
     labels = {backend.name: backend.label for backend in settings.backends}
@@ -200,60 +225,4 @@ def _parity(backend: str, arm: Arm) -> ParitySummary:
         answer_bytes=312,
         differences=(),
         arm=arm,
-    )
-
-
-def write_changes(path: Path, seed: int, count: int) -> None:
-    """A change at every hundredth run, as `scripts.detect` writes them. They are made up, as the commits are in no
-    repository: the site shows them, which is what is measured here."""
-    settings = _settings()
-    found = [_change(seed, at, settings.backends[at // STEP_EVERY % len(settings.backends)].name)
-             for at in range(STEP_EVERY, count, STEP_EVERY)]  # fmt: skip
-    said = Changes(
-        schema_version=changes.SCHEMA_VERSION,
-        as_of=make(seed, count - 1).id,
-        runs=count,
-        left_out=0,
-        series=1000,
-        false_alarms=settings.detect.false_alarms,
-        changes=tuple(found),
-    )
-    path.write_bytes(changes.encode(said))
-
-
-def _change(seed: int, at: int, backend: str) -> Change:
-    before, after = (
-        Moment(run=run.id, commit=run.commit.sha, position=place)
-        for place, run in ((at - 1, make(seed, at - 1)), (at, make(seed, at)))
-    )
-    shown = [
-        Shown(
-            backend=backend,
-            metric=metric,
-            levels=levels,
-            environment="",
-            baseline=ANCHOR,
-            layout="alternating",
-            before=1.0,
-            after=0.96,
-            ratio=0.96,
-            low=0.95,
-            high=0.97,
-            p_value=1e-9,
-            runs=(STEP_EVERY, STEP_EVERY),
-            better=False,
-            tier=Tier.WORTH_REPORTING,
-        )
-        for metric in ("throughput_rps", "cpu_ms_per_request")
-        for levels in (LEVELS, *((level,) for level in LEVELS))
-    ]
-    return Change(
-        id=after.commit[:12],
-        backends=(backend,),
-        cause=Cause.CODE,
-        tier=Tier.WORTH_REPORTING,
-        confidence=0.999,
-        before=before,
-        after=after,
-        shown=tuple(shown),
     )

@@ -37,8 +37,8 @@ PAINT = """() => new Promise((resolve) => new PerformanceObserver((seen) => {
 
 
 class Built(Struct):
-    """One build: ``rss_mb`` is the largest sum over all its processes, what they share counted in each; ``pss_mb``
-    the same with what they share counted once. Mebibytes.
+    """One run of a step. ``rss_mb`` is the largest sum over all its processes, what they share counted in each;
+    ``pss_mb`` the same with what they share counted once. Mebibytes.
     """
 
     seconds: float
@@ -47,15 +47,24 @@ class Built(Struct):
 
 
 def build(folder: Path) -> Built:
-    """Build the site of ``folder/history`` into ``folder/site``, in a process of its own."""
-    command = [
-        sys.executable, "-m", "scripts", "build_site", "--history", str(folder / "history"),
-        "--output", str(folder / "site"), "--changes", str(folder / "changes.json"),
-        "--repository", "https://example.org/bench",
-    ]  # fmt: skip
+    """Build the site of ``folder/history``, with the changes that were found in it, into ``folder/site``."""
+    more = ["--changes", str(folder / "changes.json"), "--repository", "https://example.org/bench"]
+    return run("build_site", "--history", str(folder / "history"), "--output", str(folder / "site"), *more)
+
+
+def detect(folder: Path) -> Built:
+    """Find the changes of ``folder/history``, whose commits are those of ``folder/repository``."""
+    output = ["--output", str(folder / "changes.json")]
+    repository = {"GIT_DIR": str(folder / "repository" / ".git")}
+    return run("detect", "--history", str(folder / "history"), *output, **repository)
+
+
+def run(step: str, *arguments: str, **environment: str) -> Built:
+    """Run a step in a process of its own."""
+    command = [sys.executable, "-m", "scripts", step, *arguments]
     peaks = [0.0, 0.0]
     started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=_environment() | environment, stdout=subprocess.DEVNULL)
 
     def watch() -> None:
         while process.poll() is None:
@@ -155,20 +164,24 @@ def first_paint(site: Path, page: Visited, browser: Browser, repeats: int = 5) -
 
 def measure(folder: Path, seed: int, count: int, console: Console) -> list[tuple[str, str]]:
     """Names and values of the table."""
-    if not (folder / "changes.json").exists():
+    if not (folder / "repository").exists():
         console.print(f"making {count:,} runs")
-        history.write(folder / "history", seed, 0, count)
-        history.write_changes(folder / "changes.json", seed, count)
+        line = history.commits(folder / "repository", count + 1)
+        history.write(folder / "history", seed, 0, count, line)
+    line = history.hashes(folder / "repository")
     size = sum(path.stat().st_size for path in (folder / "history").rglob("*.json"))
+    console.print("looking for changes")
+    found = detect(folder)
     console.print("building")
     scratch = build(folder)
-    history.write(folder / "history", seed, count, 1)
+    history.write(folder / "history", seed, count, 1, line)
     added = build(folder)
     again = build(folder)
     site = folder / "site"
     files = [path.stat().st_size for path in site.rglob("*") if path.is_file()]
     return [
         ("history", f"{count:,} runs x 4 backends x 10 levels, {size / 1e6:,.0f} MB"),
+        ("finding its changes (`detect`)", f"{found.seconds:.1f} s, {found.rss_mb:.0f} MiB ({found.pss_mb:.0f})"),
         ("build from scratch", f"{scratch.seconds:.1f} s"),
         ("memory, all processes (what they share counted once)", f"{scratch.rss_mb:.0f} MiB ({scratch.pss_mb:.0f})"),
         ("build with one run more", f"{added.seconds:.2f} s, {added.rss_mb:.0f} MiB ({added.pss_mb:.0f})"),
