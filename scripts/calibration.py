@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,8 @@ import numpy as np
 from scipy import stats as distributions
 
 from scripts import history
-from scripts.model import METRICS, Comparison, PipelineError, Run, Struct
+from scripts.escape import plain
+from scripts.model import BROKEN, METRICS, Comparison, Run, Struct
 from scripts.plant import Planted
 from scripts.stats import Prior, fit_prior, level_slots, pooled_variance, session_variance
 from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios, slots_of
@@ -88,15 +90,22 @@ class Noise(Struct):
     place_error: float
 
 
-def read_sessions(folder: Path) -> list[CalibrationSession]:
-    """Every stored session, by name. Raises PipelineError naming a file that is none."""
+def warn(text: str) -> None:
+    """Say what is left out where people see it."""
+    print(text, file=sys.stderr)
+
+
+def read_sessions(folder: Path, warn: Callable[[str], None] = warn) -> list[CalibrationSession]:
+    """Every stored session, by name. ``warn`` is told of each file that is none and so left out."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            session = msgspec.json.decode(path.read_bytes(), type=CalibrationSession)
-        except (OSError, msgspec.DecodeError) as error:
-            raise PipelineError(f"{path}: not a calibration session: {error}", "remove or restore that file") from error
-        found.append(session)
+            session = msgspec.json.decode(history.read_bytes(path), type=CalibrationSession)
+            history.checked(session.run)
+        except (OSError, *BROKEN) as error:
+            warn(f"{plain(str(path))}: not a calibration session: {plain(str(error))}; it is left out")
+        else:
+            found.append(session)
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from scripts.model import DependencyChange, Event, Layout, PipelineError, Revision, Struct
+from scripts.model import BROKEN, DependencyChange, Event, Layout, PipelineError, Revision, Struct
 from scripts.series import Moment
 
 SCHEMA_VERSION = 1
@@ -138,7 +138,7 @@ def decode(data: bytes, name: str) -> Changes:
         if version != SCHEMA_VERSION:
             raise PipelineError(f"{name}: schema_version {version}, this version reads {SCHEMA_VERSION}", again)
         changes = msgspec.json.decode(data, type=Changes)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise PipelineError(f"{name}: not valid changes: {error}", again) from error
     if not all(change.shown for change in changes.changes):
         raise PipelineError(f"{name}: a change without a series that shows it", again)

@@ -7,6 +7,7 @@ BENCH_PROJECT names another one, of any repository. All else (scripts, k6, the c
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import shlex
@@ -34,6 +35,8 @@ from scripts.model import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = Path(os.environ.get("BENCH_PROJECT") or ROOT).resolve()
+NOT_DATED = "commits are dated to backends under apps/ of this project; `nox -s compare` tells two versions apart there"
+"""Why a step that looks at many commits is refused elsewhere, and what to do instead."""
 PREFIX = f"BENCH_PROJECT={shlex.quote(str(PROJECT))} " if PROJECT != ROOT else ""
 """What a command that repeats a measurement begins with."""
 CONFIG_PATH = PROJECT / "bench.toml"
@@ -64,14 +67,11 @@ def load(path: Path = CONFIG_PATH) -> Config:
 
 def parse(text: str, name: str = "bench.toml", inherited: str = "") -> Config:
     """As `load`, from text; ``name`` is the file's name in messages, ``inherited`` a text with what is `INHERITED`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
+    document = parse_toml(text, name)
     for key in document:
         if key not in KNOWN:
             raise PipelineError(f"{name}: unknown section [{key}]", suggest(key, list(KNOWN)))
-    document = {key: value for key, value in tomllib.loads(inherited).items() if key in INHERITED} | document
+    document = {key: value for key, value in parse_toml(inherited, "bench.toml").items() if key in INHERITED} | document
     sections: dict[str, Any] = {
         key: convert(document.get(key, {}), kind, f"{name}: [{key}]") for key, kind in SECTIONS.items()
     }
@@ -104,11 +104,17 @@ def convert(value: object, kind: type[_S], where: str) -> _S:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        message = str(error)
+        message = _words(str(error))
         hint = f"it takes: {', '.join(kind.__struct_fields__)}"
         if "unknown field" in message:
             hint = suggest(message.split("`")[1], list(kind.__struct_fields__)) + f"; {hint}"
-        raise PipelineError(f"{where}: {message.replace(' - at `$.', ': at `')}", hint) from error
+        raise PipelineError(f"{where}: {message}", hint) from error
+
+
+def _words(message: str) -> str:
+    """What msgspec says, without its own words for a place and a pattern."""
+    said = message.replace(" - at `$.", ": at `")
+    return re.sub(r"Expected `str` matching regex .*(?=: at )", "Expected another form of text", said)
 
 
 def suggest(key: str, known: list[str]) -> str:
@@ -128,14 +134,50 @@ def _named(entry: str, fields: object, table: str, file: str) -> object:
     return {"name": entry} | ({"folder": f"apps/{entry}"} if table == "backends" else {}) | fields
 
 
-def _read(path: Path) -> str:
+def refuse_elsewhere(what: str, hint: str) -> None:
+    """Raises PipelineError where another project is measured: for what holds for this one's backends alone."""
+    if PROJECT != ROOT:
+        raise PipelineError(f"{what} does not work for other projects yet (BENCH_PROJECT={PROJECT})", hint)
+
+
+def history_folder(given: Path | None) -> Path:
+    """The folder of the history that is written to: the one that is ``given``, or this project's own.
+
+    Raises PipelineError where another project is measured and none is given: a folder ``history`` there is not ours.
+    """
+    if given is None:
+        refuse_elsewhere("a history", "name a folder for it: --history FOLDER")
+    return given or PROJECT / "history"
+
+
+def read_text(path: Path, hint: str) -> str:
+    """A text file of UTF-8. Raises PipelineError naming the file, and the line that is none; ``hint``: what to do where
+    the file cannot be read."""
     try:
-        return path.read_text()
+        data = path.read_bytes()
     except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", hint) from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
         raise PipelineError(
-            f"{path}: cannot be read: {error.strerror}",
-            "run from a clone of the project; BENCH_PROJECT names the folder of another one",
+            f"{path}: not UTF-8: byte 0x{data[error.start]:02x} in line {line}", "save the file as UTF-8"
         ) from error
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """TOML as a dictionary; ``name`` is what an error calls the file."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise PipelineError(f"{name}: not valid TOML: nested too deeply", "mend that") from error
+    except ValueError as error:  # a number of too many digits, too
+        raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
+
+
+def _read(path: Path) -> str:
+    return read_text(path, "run from a clone of the project; BENCH_PROJECT names the folder of another one")
 
 
 def _check(config: Config, name: str) -> None:
@@ -146,30 +188,23 @@ def _check(config: Config, name: str) -> None:
             raise PipelineError(f"{name}: {where}: {message}", "mend that key")
 
     if (work := config.workload) is not None:
-        for field in work.__struct_fields__:
-            need(getattr(work, field) >= 0, f"[workload] {field}", "must not be negative")
-        need(work.rows_inserted >= 1, "[workload] rows_inserted", "must be at least 1")
         need(work.rows_updated <= work.rows_inserted, "[workload] rows_updated", "more than rows_inserted")
         need(work.rows_deleted <= work.rows_inserted, "[workload] rows_deleted", "more than rows_inserted")
-    need(config.limits.cpus > 0, "[limits] cpus", "must be above 0")
-    need(config.limits.memory_mb >= 64, "[limits] memory_mb", "must be at least 64")
     compare = config.compare
-    need(0 < compare.false_alarms < 1, "[compare] false_alarms", "must be a probability, such as 0.01")
-    need(compare.first_look >= 2, "[compare] first_look", "must be at least 2: one round shows no spread")
-    need(compare.look_every >= 1, "[compare] look_every", "must be at least 1")
     need(bool(compare.metrics), "[compare.metrics]", "must name at least one metric")
-    for metric, terms in compare.metrics.items():
+    for metric, terms in compare.metrics.items():  # whose keys msgspec does not name
         where = f"[compare.metrics.{metric}]"
         need(metric in METRICS, where, f"no such metric; there are: {', '.join(METRICS)}")
-        need(terms.share > 0, f"{where} share", "must be above 0")
-        need(terms.matters > 0, f"{where} matters", "must be above 0, such as 0.02")
+        need(0 < terms.share <= 1, f"{where} share", "must be above 0, and at most 1")
+        need(0 < terms.matters <= 1, f"{where} matters", "must be above 0, such as 0.02, and at most 1")
+    shares = math.fsum(terms.share for terms in compare.metrics.values())
+    need(shares <= 1 + 1e-9, "[compare.metrics]", f"the shares add up to {shares:g}, of 1 that there is")
     detect = config.detect
-    need(0 < detect.false_alarms < 1, "[detect] false_alarms", "must be a probability, such as 0.01")
     need(bool(detect.worth_reporting), "[detect.worth_reporting]", "must name at least one metric")
     for metric, effect in detect.worth_reporting.items():
         where = f"[detect.worth_reporting] {metric}"
         need(metric in METRICS, where, f"no such metric; there are: {', '.join(METRICS)}")
-        need(effect > 0, where, "must be above 0, such as 0.03")
+        need(0 < effect <= 1, where, "must be above 0, such as 0.03, and at most 1")
     for backend in config.backends:
         where = f"[backends.{backend.name}]"
         need(NAME.fullmatch(backend.name) is not None, where, f"its name must be {NAME_WORDS}")
@@ -184,12 +219,4 @@ def _check(config: Config, name: str) -> None:
     need(len(set(ports)) == len(ports), "[backends]", "two backends have the same port")
     for profile in config.profiles:
         where = f"[profiles.{profile.name}]"
-        need(bool(profile.levels) and min(profile.levels) >= 1, f"{where} levels", "must be numbers of at least 1")
         need(len(set(profile.levels)) == len(profile.levels), f"{where} levels", "names a level twice")
-        need(profile.rounds >= 1, f"{where} rounds", "must be at least 1")
-        need(profile.duration_s >= 1, f"{where} duration_s", "must be at least 1")
-        need(profile.warmup_s >= 1, f"{where} warmup_s", "must be at least 1")
-        need(profile.pairs >= 1, f"{where} pairs", "must be at least 1")
-        need(profile.attempts >= 1, f"{where} attempts", "must be at least 1")
-        need(profile.patience_s >= 0, f"{where} patience_s", "must not be negative")
-        need(profile.gap_s >= 0, f"{where} gap_s", "must not be negative")

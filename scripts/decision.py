@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from scripts.model import Event, PipelineError, Struct
+from scripts.model import BROKEN, Event, PipelineError, Struct
 from scripts.verdict import SCHEMA_VERSION as VERDICT_VERSION
 from scripts.verdict import BackendVerdict, Outcome, Verdict
 
@@ -117,7 +117,7 @@ def decode(data: bytes, name: str) -> Decision:
     again = "make it anew: nox -s decide"
     try:
         decision = msgspec.json.decode(data, type=Decision)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise PipelineError(f"{name}: not a valid decision: {error}", again) from error
     verdicts = [verdict for verdict in (decision.first, decision.second) if verdict]
     if decision.schema_version != SCHEMA_VERSION or any(v.schema_version != VERDICT_VERSION for v in verdicts):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def read_anchor(history: Path, repository: Path = config.PROJECT) -> Anchor:
     does not have (where the repository has its whole history).
     """
     path = history / ANCHOR
-    text = _read(path, "it pins the commit that nightly sessions measure as baseline")
+    text = config.read_text(path, "it pins the commit that nightly sessions measure as baseline; restore it with git")
     return parse_anchor(text, str(path), repository)
 
 
@@ -43,7 +43,10 @@ def read_events(history: Path, backends: Collection[str], repository: Path = con
     ``backends`` are the names that there are. Raises PipelineError naming file, entry and key.
     """
     path = history / EVENTS
-    return parse_events(path.read_text(), str(path), backends, repository) if path.exists() else ()
+    if not os.path.lexists(path):
+        return ()
+    text = config.read_text(path, "it notes what people say of commits; restore it with git")
+    return parse_events(text, str(path), backends, repository)
 
 
 def parse_events(
@@ -67,18 +70,8 @@ def parse_events(
     return tuple(events)
 
 
-def _read(path: Path, purpose: str) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}", f"{purpose}; restore it with git") from error
-
-
 def _parse(text: str, name: str, sections: Collection[str]) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
+    document = config.parse_toml(text, name)
     for key in document:
         _need(key in sections, f"{name}: {key}", "is not known", config.suggest(key, list(sections)))
     return document

@@ -7,13 +7,14 @@ and why: one file each, so that the absence of a run is known to be no oversight
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from scripts import history
-from scripts.model import METRICS, PipelineError, Revision, Run, Struct
+from scripts.escape import plain
+from scripts.model import BROKEN, METRICS, Name, PipelineError, Revision, Run, Sha, Struct
 from scripts.verdict import log_ratios
 
 FOLDER = "unmeasured"
@@ -27,9 +28,9 @@ class Unmeasured(Struct):
     """A backend that could not be measured at a commit; ``noted``: when, and ``stack``: on which kind of stack."""
 
     schema_version: int
-    commit: str
+    commit: Sha
     subject: str
-    backend: str
+    backend: Name
     reason: str
     noted: str
     stack: str
@@ -75,9 +76,15 @@ def next_gap(places: Sequence[Place], done: Mapping[Place, int], unable: Collect
     return Gap(commit=commit, backends=names, runs=fewest)
 
 
-def read_unmeasured(root: Path) -> tuple[Unmeasured, ...]:
-    """All that is noted beneath a root of the history. Raises PipelineError naming a file that is wrong."""
-    return tuple(_read(path) for path in sorted((root / FOLDER).glob("*.json")))
+def read_unmeasured(root: Path, warn: Callable[[str], None]) -> tuple[Unmeasured, ...]:
+    """All that is noted beneath a root of the history. ``warn`` is told of each file that is none and so left out."""
+    found = []
+    for path in sorted((root / FOLDER).glob("*.json")):
+        try:
+            found.append(_read(path))
+        except PipelineError as error:
+            warn(f"{plain(error.message)}; it is left out: {error.hint}")
+    return tuple(found)
 
 
 def note(entry: Unmeasured, root: Path) -> Path:
@@ -95,8 +102,8 @@ def forget(place: Place, root: Path) -> None:
 
 def _read(path: Path) -> Unmeasured:
     try:
-        entry = msgspec.json.decode(path.read_bytes(), type=Unmeasured)
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        entry = msgspec.json.decode(history.read_bytes(path), type=Unmeasured)
+    except (OSError, *BROKEN) as error:
         raise PipelineError(f"{path}: not a valid note: {error}", "remove it; it is made again where needed") from error
     if entry.schema_version != SCHEMA_VERSION:
         raise PipelineError(f"{path}: schema_version {entry.schema_version}", f"this version reads {SCHEMA_VERSION}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from scripts.model import SCHEMA_VERSION, PipelineError, Run
+from scripts.model import BROKEN, METRICS, SCHEMA_VERSION, PipelineError, Run
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 """From a run's decoded JSON in one schema version to the same run's in the next."""
@@ -21,6 +23,10 @@ UPGRADES: Mapping[int, Upgrade] = {
 }
 """By the version that they start from. Whoever raises SCHEMA_VERSION adds the one from the version before, and a golden
 file of that version, ``tests/data/run-v<version>.json``; run files themselves are never rewritten."""
+
+
+SMALLEST = 1e-9
+"""A rate, a time or a size that is positive is at least this much in its unit: logarithms of ratios stay small."""
 
 
 class _Header(msgspec.Struct):
@@ -34,26 +40,61 @@ def decode_run(data: bytes, name: str) -> Run:
 
     Raises PipelineError with the key path and what was expected there, or when a newer version made the file.
     """
-    # Nearly always it is of this version: to look at the header first would take half as long again.
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        run = msgspec.json.decode(data, type=Run)
-        if run.schema_version == SCHEMA_VERSION:
-            return run
     try:
-        version = msgspec.json.decode(data, type=_Header).schema_version
-        if version > SCHEMA_VERSION:
-            raise PipelineError(
-                f"{name}: made by a newer version (schema_version {version}; this one reads up to {SCHEMA_VERSION})",
-                "Update this project (git pull) and try again.",
-            )
-        if version == SCHEMA_VERSION:
-            return msgspec.json.decode(data, type=Run)  # raises what was suppressed above
-        return msgspec.convert(upgrade(msgspec.json.decode(data), UPGRADES, SCHEMA_VERSION), Run)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return checked(_decode(data, name))
+    except BROKEN as error:
         raise PipelineError(
             f"{name}: not a valid run: {error}",
             "Restore the file from where it came from, or measure again; run files are not made to be edited.",
         ) from error
+
+
+def _decode(data: bytes, name: str) -> Run:
+    # Nearly always it is of this version: to look at the header first would take half as long again.
+    with suppress(*BROKEN):
+        run = msgspec.json.decode(data, type=Run)
+        if run.schema_version == SCHEMA_VERSION:
+            return run
+    version = msgspec.json.decode(data, type=_Header).schema_version
+    if version > SCHEMA_VERSION:
+        raise PipelineError(
+            f"{name}: made by a newer version (schema_version {version}; this one reads up to {SCHEMA_VERSION})",
+            "Update this project (git pull) and try again.",
+        )
+    if version == SCHEMA_VERSION:
+        return msgspec.json.decode(data, type=Run)  # raises what was suppressed above
+    return msgspec.convert(upgrade(msgspec.json.decode(data), UPGRADES, SCHEMA_VERSION), Run)
+
+
+def checked(run: Run) -> Run:
+    """The run, if what its types cannot say holds, too. Raises msgspec.ValidationError with the key path."""
+    levels = run.profile.levels
+    _need(len(set(levels)) == len(levels), "names a level twice", "profile.levels")
+    _need(_is_moment(run.started), "expected a time with its zone", "started")
+    for key, commit in (("commit", run.commit), ("baseline", run.baseline)):
+        known = commit is None or not commit.committed_at or _is_moment(commit.committed_at)
+        _need(known, "expected a time with its zone", f"{key}.committed_at")
+    for number, block in enumerate(run.blocks):
+        where = f"blocks[{number}]"
+        _need(block.backend in run.labels, f"{block.backend!r} is not among the labels", f"{where}.backend")
+        _need(_is_moment(block.started), "expected a time with its zone", f"{where}.started")
+        for metric in METRICS.values():
+            value = metric.raw(block)
+            _need(not value or value >= SMALLEST, f"expected 0 or at least {SMALLEST}", f"{where}.{metric.source}")
+    return run
+
+
+def _need(condition: bool, message: str, key: str) -> None:
+    if not condition:
+        raise msgspec.ValidationError(f"{message} - at `$.{key}`")
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and 1970 <= moment.year < 9999
 
 
 def upgrade(document: dict[str, Any], upgrades: Mapping[int, Upgrade], target: int) -> dict[str, Any]:
@@ -83,11 +124,18 @@ def encode_run(run: Run) -> bytes:
 def read_run(path: Path) -> Run:
     """The run in a file. Raises PipelineError naming the file when it is missing, unreadable, wrong or too new."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         hint = "Measure first: nox -s bench" if isinstance(error, FileNotFoundError) else ""
         raise PipelineError(f"{path}: cannot be read: {error.strerror}", hint) from error
     return decode_run(data, str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises OSError, for a pipe or a device, too, which one would wait for or never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "neither a file nor a folder")
+    return path.read_bytes()
 
 
 def write_run(run: Run, path: Path) -> None:

@@ -11,9 +11,10 @@ import enum
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, dataclass_transform
+from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
+from msgspec import Meta
 
 SCHEMA_VERSION = 2
 
@@ -22,6 +23,37 @@ Arm = Literal["candidate", "baseline"]
 
 Layout = Literal["duet", "alternating"]
 """How the two blocks of a pair lie: both arms loaded at once, or one after the other."""
+
+
+# What is checked when it is read, whoever wrote it. Bounds are far outside of what is meant: they keep what is computed
+# from a number finite.
+
+Sha = Annotated[str, Meta(pattern=r"\A([0-9a-f]{40}|[0-9a-f]{64})?\Z")]
+"""A full commit hash, SHA-1 or SHA-256; empty where something was measured outside a repository."""
+
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+"""Of a backend: it becomes the name of files."""
+
+CpuList = Annotated[str, Meta(pattern=r"\A([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?\Z")]
+"""``0-1,4``; empty where processes were not pinned."""
+
+MOST_USERS, MOST_TIMES = 1_000_000, 10_000
+Users = Annotated[int, Meta(ge=1, le=MOST_USERS)]
+Count = Annotated[int, Meta(ge=0, le=10**12)]
+Times = Annotated[int, Meta(ge=1, le=MOST_TIMES)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Amount = Annotated[float, Meta(ge=0, le=1e12)]
+Difference = Annotated[float, Meta(ge=-1e12, le=1e12)]
+"""Between two readings of a counter, which a machine may show running backwards."""
+Cpus = Annotated[float, Meta(ge=0, le=4096)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+AtLeastASecond = Annotated[float, Meta(ge=1, le=86_400)]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what somebody else wrote: wrong syntax, types or values, not UTF-8, nested too deeply."""
 
 
 class PipelineError(Exception):
@@ -47,11 +79,11 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Workload(Struct):
     """How much one request to the io-intensive endpoint does (apps/README.md)."""
 
-    file_operations: int = 2
-    transactions: int = 8
-    rows_inserted: int = 10
-    rows_updated: int = 5
-    rows_deleted: int = 5
+    file_operations: Annotated[int, Meta(ge=0, le=10_000)] = 2
+    transactions: Annotated[int, Meta(ge=0, le=10_000)] = 8
+    rows_inserted: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    rows_updated: Annotated[int, Meta(ge=0, le=10_000)] = 5
+    rows_deleted: Annotated[int, Meta(ge=0, le=10_000)] = 5
 
     @property
     def statements(self) -> int:
@@ -79,8 +111,8 @@ class Workload(Struct):
 class Limits(Struct):
     """What each backend may use."""
 
-    cpus: float = 1.0
-    memory_mb: int = 2048
+    cpus: Annotated[float, Meta(gt=0, le=4096)] = 1.0
+    memory_mb: Annotated[int, Meta(ge=64, le=10**9)] = 2048
 
 
 class DatabaseSettings(Struct):
@@ -89,18 +121,18 @@ class DatabaseSettings(Struct):
     engine: Literal["mysql", "mariadb"] = "mysql"
     durability: Literal["memory", "disk"] = "memory"
     isolation: Literal["READ-COMMITTED", "REPEATABLE-READ"] = "READ-COMMITTED"
-    max_connections: int = 400
+    max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 400
 
 
 class ValidityBounds(Struct):
     """Outside these a block does not count (README, "When a number does not count")."""
 
-    generator_cpus: float
-    shared_cpus: float
-    foreign_cpus: float
-    steal_cpus: float
-    concurrency_tolerance: float
-    clock_tolerance: float = 0.001
+    generator_cpus: Cpus
+    shared_cpus: Share
+    foreign_cpus: Cpus
+    steal_cpus: Cpus
+    concurrency_tolerance: Share
+    clock_tolerance: Share = 0.001
 
 
 class Backend(Struct):
@@ -111,10 +143,10 @@ class Backend(Struct):
     one that is loaded, ``lists`` are those that give every row of a table. ``packages``: of Python, to be recorded.
     """
 
-    name: str
+    name: Name
     label: str
     folder: str
-    port: int
+    port: Port
     endpoint: str
     health: str
     reset: str
@@ -132,14 +164,14 @@ class Profile(Struct):
     """
 
     name: str
-    levels: tuple[int, ...]
-    rounds: int
-    duration_s: float
-    warmup_s: float
-    gap_s: float = 0.0
-    pairs: int = 1
-    attempts: int = 4
-    patience_s: float = 1800.0
+    levels: Annotated[tuple[Users, ...], Meta(min_length=1)]
+    rounds: Times
+    duration_s: AtLeastASecond
+    warmup_s: AtLeastASecond
+    gap_s: Seconds = 0.0
+    pairs: Times = 1
+    attempts: Times = 4
+    patience_s: Seconds = 1800.0
 
 
 class MetricTerms(Struct):
@@ -161,9 +193,9 @@ class Comparison(Struct):
     """
 
     layout: Layout
-    false_alarms: float
-    first_look: int
-    look_every: int
+    false_alarms: Probability
+    first_look: Annotated[int, Meta(ge=2, le=10_000)]
+    look_every: Times
     metrics: dict[str, MetricTerms]
 
 
@@ -175,7 +207,7 @@ class Detection(Struct):
     the metrics that are looked at.
     """
 
-    false_alarms: float
+    false_alarms: Probability
     worth_reporting: dict[str, float]
 
 
@@ -203,7 +235,7 @@ class Config(Struct):
 class Commit(Struct):
     """The code that was measured. ``dirty``: the working tree had changes that the commit does not contain."""
 
-    sha: str
+    sha: Sha
     subject: str
     committed_at: str
     branch: str
@@ -215,8 +247,8 @@ class Environment(Struct):
 
     stack: Literal["native", "compose"]
     cpu_model: str
-    cpu_count: int
-    memory_mb: int
+    cpu_count: Count
+    memory_mb: Count
     kernel: str
     os: str
     virtualization: str
@@ -227,9 +259,9 @@ class Environment(Struct):
     database: str
     database_version: str
     durability: Literal["memory", "disk"]
-    backend_cpus: str
-    database_cpus: str
-    generator_cpus: str
+    backend_cpus: CpuList
+    database_cpus: CpuList
+    generator_cpus: CpuList
 
 
 # --- proof of equal work ----------------------------------------------------------------------------------------
@@ -306,13 +338,13 @@ class Parity(Struct):
 class ParitySummary(Struct):
     """What of a trace is kept in a run: counts, nearly free of noise and independent of the machine."""
 
-    backend: str
-    statements_per_request: int
-    rows_per_request: int
-    control_per_request: dict[str, int]
-    connections_per_request: float
-    file_operations: int
-    answer_bytes: int
+    backend: Name
+    statements_per_request: Count
+    rows_per_request: Count
+    control_per_request: dict[str, Count]
+    connections_per_request: Amount
+    file_operations: Count
+    answer_bytes: Count
     differences: tuple[str, ...]
     arm: Arm = "candidate"
 
@@ -323,12 +355,12 @@ class ParitySummary(Struct):
 class Latency(Struct):
     """Latency of the successful requests of a block's window, in milliseconds."""
 
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p95_ms: float
-    p99_ms: float
-    max_ms: float
+    mean_ms: Amount
+    p50_ms: Amount
+    p90_ms: Amount
+    p95_ms: Amount
+    p99_ms: Amount
+    max_ms: Amount
 
 
 class Load(Struct):
@@ -340,15 +372,15 @@ class Load(Struct):
     a request that crosses its edge counting with the share of its duration that lies inside.
     """
 
-    settle_s: float
-    window_s: float
-    load_s: float
-    requests: int
-    failed: int
-    failures: dict[str, int]
-    window_requests: float
-    throughput_rps: float
-    concurrency: float
+    settle_s: Amount
+    window_s: Amount
+    load_s: Amount
+    requests: Count
+    failed: Count
+    failures: dict[str, Count]
+    window_requests: Amount
+    throughput_rps: Amount
+    concurrency: Amount
     latency: Latency | None
 
 
@@ -359,17 +391,17 @@ class Resources(Struct):
     what the database's threads used that served this arm's connections.
     """
 
-    wall_s: float
-    cpu_s: float
-    cpu_ms_per_request: float | None
-    throttled_s: float
-    peak_memory_mb: float
-    mean_memory_mb: float
-    database_cpu_s: float
-    database_cpu_ms_per_request: float | None
-    generator_cpus: float
-    steal_cpus: float
-    foreign_cpus: float
+    wall_s: Amount
+    cpu_s: Difference
+    cpu_ms_per_request: Amount | None
+    throttled_s: Difference
+    peak_memory_mb: Amount
+    mean_memory_mb: Amount
+    database_cpu_s: Difference
+    database_cpu_ms_per_request: Amount | None
+    generator_cpus: Difference
+    steal_cpus: Difference
+    foreign_cpus: Difference
 
 
 class Violation(Struct):
@@ -388,19 +420,19 @@ class Block(Struct):
     the two places that the arms exchange (port, control group, folder, database account) this arm had.
     """
 
-    index: int
-    round: int
-    backend: str
-    level: int
-    attempt: int
+    index: Count
+    round: Count
+    backend: Name
+    level: Users
+    attempt: Count
     started: str
     load: Load
     resources: Resources
     raw: str
     arm: Arm = "candidate"
-    position: int = 0
-    generation: int = 1
-    slot: int = 0
+    position: Count = 0
+    generation: Count = 1
+    slot: Count = 0
     violations: tuple[Violation, ...] = ()
 
     @property
@@ -422,19 +454,19 @@ class Run(Struct):
     started: str
     profile: Profile
     scenario: Literal["stepped", "arrival", "mixed"]
-    seed: int
+    seed: Seed
     commit: Commit
     environment: Environment
     workload: Workload | None
     limits: Limits
     limited: bool
-    labels: dict[str, str]
+    labels: Annotated[dict[Name, str], Meta(min_length=1)]
     packages: dict[str, dict[str, str]]
     parity: tuple[ParitySummary, ...]
     blocks: tuple[Block, ...]
-    wall_s: float
-    load_s: float
-    waited_s: float
+    wall_s: Amount
+    load_s: Amount
+    waited_s: Amount
     complete: bool
     stopped_by: str = ""
     baseline: Commit | None = None
@@ -585,8 +617,10 @@ class Metric(Struct):
 
     def of(self, block: Block) -> float | None:
         """The metric's value for a block, or None where the block has none (an invalid block never has one)."""
-        if not block.valid:
-            return None
+        return self.raw(block) if block.valid else None
+
+    def raw(self, block: Block) -> float | None:
+        """What a block has as the metric's value, valid or not."""
         value: object = block
         for part in self.source.split("."):
             value = getattr(value, part, None)

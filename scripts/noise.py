@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from scripts.config import PROJECT
-from scripts.history import replace
-from scripts.model import PipelineError
+from scripts.history import read_bytes, replace
+from scripts.model import BROKEN, PipelineError
 from scripts.stats import Prior
 
 FOLDER = PROJECT / "history" / "noise"
@@ -18,12 +19,17 @@ FOLDER = PROJECT / "history" / "noise"
 def read_priors(stack: str, folder: Path = FOLDER) -> dict[str, Prior]:
     """By ``backend/metric``, the prior of the variance of a round's log ratio; empty where nothing was calibrated."""
     path = folder / f"{stack}.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
+    key = ""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Prior])
-    except (OSError, msgspec.DecodeError) as error:
-        raise PipelineError(f"{path}: {error}", "make it anew: nox -s calibrate -- report") from error
+        priors = {}
+        for key, entry in msgspec.json.decode(read_bytes(path), type=dict[str, msgspec.Raw]).items():
+            priors[key] = msgspec.json.decode(entry, type=Prior)
+    except (OSError, *BROKEN) as error:
+        where = f"{path}: {key}" if key else str(path)
+        raise PipelineError(f"{where}: {error}", "make it anew: nox -s calibrate -- --report") from error
+    return priors
 
 
 def write_priors(stack: str, priors: Mapping[str, Prior], folder: Path = FOLDER) -> Path:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from scripts import config
-from scripts.model import Config, PipelineError, Profile
+from scripts.model import MOST_TIMES, MOST_USERS, Config, PipelineError, Profile
 
 _Number = TypeVar("_Number", int, float)
 
@@ -52,7 +52,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--levels", metavar="USERS", help="levels instead of the profile's, e.g. 10,50,100")
     group.add_argument("--rounds", type=int, metavar="N", help="rounds instead of the profile's")
     group.add_argument("--duration", type=float, metavar="SECONDS", help="measured seconds of a block")
-    group.add_argument("--seed", type=int, help="seed of the order of blocks (default: drawn, and recorded)")
+    group.add_argument("--seed", type=seed, help="seed of the order of blocks (default: drawn, and recorded)")
     group.add_argument("--output", type=Path, default=Path("results"), help="folder for results (default: results)")
     group.add_argument(
         "--allow-unequal", action="store_true", help="measure even when parity fails; the run and its report say so"
@@ -78,12 +78,12 @@ def apply(args: argparse.Namespace, settings: Config) -> Config:
 def profile(args: argparse.Namespace, settings: Config) -> Profile:
     """The named profile with the options of `add_session` in it."""
     chosen = config.find(settings.profiles, args.profile, "profile")
-    if args.levels:
+    if args.levels is not None:
         chosen = msgspec.structs.replace(chosen, levels=_levels(args.levels))
     if args.rounds is not None:
         chosen = msgspec.structs.replace(chosen, rounds=at_least_one(args.rounds, "--rounds"))
     if args.duration is not None:
-        chosen = msgspec.structs.replace(chosen, duration_s=at_least_one(args.duration, "--duration"))
+        chosen = msgspec.structs.replace(chosen, duration_s=at_least_one(args.duration, "--duration", 86_400))
     return chosen
 
 
@@ -92,15 +92,34 @@ def _levels(text: str) -> tuple[int, ...]:
         levels = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
         levels = ()
-    if not levels or min(levels) < 1:
+    if not levels or not all(1 <= level <= MOST_USERS for level in levels):
         raise PipelineError(
-            f"--levels {text}: not numbers of users", "separate them by commas, e.g. --levels 10,50,100"
+            f"--levels {text}: not numbers of users, each from 1 to {MOST_USERS:,}",
+            "separate them by commas, e.g. --levels 10,50,100",
         )
     return levels
 
 
-def at_least_one(value: _Number, option: str) -> _Number:
-    """The value of an option. Raises PipelineError naming the option where it is below 1."""
-    if value < 1:
+def at_least_one(value: _Number, option: str, most: int = MOST_TIMES) -> _Number:
+    """The value of an option. Raises PipelineError naming the option where it is below 1, above ``most`` or NaN."""
+    if not value >= 1:
         raise PipelineError(f"{option} {value}: must be at least 1", f"give {option} a larger number")
+    if value > most:
+        raise PipelineError(f"{option} {value}: must be at most {most:,}", f"give {option} a smaller number")
+    return value
+
+
+def seed(text: str) -> int:
+    """For argparse: a number that a run's record can hold, and every generator of random numbers takes."""
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 2**63 - 1")
+    return value
+
+
+def minutes(text: str) -> float:
+    """For argparse: how long a campaign may take; infinite for no end."""
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
     return value

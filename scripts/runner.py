@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from scripts.escape import plain
-from scripts.model import PipelineError
+from scripts.model import BROKEN, PipelineError
 
 SUMMARY_LIMIT = 1 << 20
 """Bytes that a step may add to the job's summary; GitHub shows none of a longer one."""
@@ -32,7 +32,7 @@ def event(type_: type[_Event]) -> _Event:
         raise PipelineError("there is no event here: GITHUB_EVENT_PATH is not set", "this step runs in a workflow")
     try:
         return msgspec.json.decode(Path(path).read_bytes(), type=type_)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *BROKEN) as error:
         raise PipelineError(
             f"{path}: not the event that this step is for: {error}", "see the workflow's `on:`"
         ) from error

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import scipy  # loads `special` when it is asked for: most of what imports this module never does
+from msgspec import Meta
 
 from scripts.model import Struct
 
@@ -114,10 +115,10 @@ class Prior(Struct):
     ``session_degrees`` sessions say it.
     """
 
-    variance: float
-    degrees: float
-    session_variance: float = 0.0
-    session_degrees: float = 0.0
+    variance: Annotated[float, Meta(gt=0, le=100)]
+    degrees: Annotated[float, Meta(gt=0, le=1e9)]
+    session_variance: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    session_degrees: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
 
 
 class Effect(Struct):

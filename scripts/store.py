@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from scripts import history
+from scripts.escape import plain
 from scripts.model import PipelineError, Run
 
 RUN_ID = re.compile(r"(\d{4})(\d\d)\d\dT\d{6}Z-([0-9a-f]{7,40}|nocommit)-[0-9A-Za-z.]+")
@@ -93,7 +94,7 @@ def iterate(roots: Sequence[Path], warn: Callable[[str], None]) -> Iterator[Run]
 def describe(skipped: Sequence[Skipped], read: int) -> str:
     """The warning: how many files do not count, and which."""
     lines = [f"files of the history that were skipped: {len(skipped)} (runs that were read: {read})"]
-    return "\n".join([*lines, *(f"  {path}: {reason}" for path, reason in skipped)])
+    return "\n".join([*lines, *(f"  {plain(str(path))}: {plain(reason)}" for path, reason in skipped)])
 
 
 def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
@@ -103,9 +104,15 @@ def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
     for root in roots:
         if not root.is_dir():
             raise PipelineError(f"{root}: no such folder", "a history is a folder with runs/YYYY/MM/<run id>.json")
-        for name, below, files in os.walk(root / "runs"):
-            below.sort()
+        top = root / "runs"
+        walked = os.walk(top, onerror=lambda error: others.append(_unreadable(error))) if os.path.lexists(top) else ()
+        for name, below, files in walked:
             folder = Path(name)
+            for entry in sorted(below):
+                if (folder / entry).is_symlink() or entry.endswith(".json"):
+                    below.remove(entry)
+                    others.append(Skipped(folder / entry, "not a run's file, but a folder or a link to one"))
+            below.sort()
             where = folder.relative_to(root).parts
             for file in sorted(files):
                 path, found = folder / file, RUN_ID.fullmatch(file.removesuffix(".json"))
@@ -114,6 +121,10 @@ def find(roots: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Skipped]]:
                 else:
                     others.append(Skipped(path, "not a run's file: those are runs/YYYY/MM/<run id>.json"))
     return runs, others
+
+
+def _unreadable(error: OSError) -> Skipped:
+    return Skipped(Path(error.filename), f"cannot be read: {error.strerror}")
 
 
 def _read(path: Path) -> Run:

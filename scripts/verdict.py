@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from scripts.model import (
+    BROKEN,
     METRICS,
     Arm,
     Backend,
@@ -120,7 +121,7 @@ def decode_verdict(data: bytes, name: str) -> Verdict:
     """A verdict from JSON that anybody may have written; PipelineError names the file and the key that is wrong."""
     try:
         verdict = msgspec.json.decode(data, type=Verdict)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise PipelineError(f"{name}: not a valid verdict: {error}", "make it anew: nox -s compare") from error
     if verdict.schema_version != SCHEMA_VERSION:
         raise PipelineError(

@@ -71,7 +71,7 @@ def test_a_campaign_records_and_goes_on(bench: Callable[..., Bench], history: Pa
     assert again.end() == 0, again.text
     assert "every commit has its runs" in again.text
     assert len(store.read([history], print)) == 1
-    assert read_unmeasured(history) == ()
+    assert read_unmeasured(history, print) == ()
 
 
 @pytest.mark.stack
@@ -82,7 +82,7 @@ def test_a_backend_that_is_not_there_is_noted_and_not_tried_again(
     arguments = (f"{BEFORE_DJANGO_ASGI}~1..{BEFORE_DJANGO_ASGI}", "--backends", "django_asgi", *SHORT)
     running = bench(*arguments, "--history", str(history), step="backfill")
     assert running.end() == 0, running.text
-    (entry,) = read_unmeasured(history)
+    (entry,) = read_unmeasured(history, print)
     assert (entry.commit[:7], entry.backend) == (BEFORE_DJANGO_ASGI, "django_asgi")
     assert "the candidate does not run" in entry.reason
     assert store.read([history], print) == ()

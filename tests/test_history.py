@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.config import ROOT
-from scripts.history import UPGRADES, create, decode_run, encode_run, read_run, upgrade, write_run
+from scripts.history import SMALLEST, UPGRADES, create, decode_run, encode_run, read_run, upgrade, write_run
 from scripts.model import SCHEMA_VERSION, PipelineError, Run
 from tests.factories import make_run
 
 text = st.text(st.characters(codec="utf-8"))
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.just(0.0) | st.floats(SMALLEST, 1e12)
 
 
 @st.composite
@@ -28,7 +28,7 @@ def runs(draw: st.DrawFn) -> Run:
     )
     blocks = (msgspec.structs.replace(block, load=load, raw=draw(text)), *run.blocks[1:])
     commit = msgspec.structs.replace(run.commit, subject=draw(text), branch=draw(text))
-    return msgspec.structs.replace(run, blocks=blocks, commit=commit, labels=draw(st.dictionaries(text, text)))
+    return msgspec.structs.replace(run, blocks=blocks, commit=commit, labels={name: draw(text) for name in run.labels})
 
 
 @given(runs())

@@ -12,6 +12,7 @@ import msgspec
 
 from scripts import fingerprint, history
 from scripts.model import (
+    BROKEN,
     METRICS,
     Block,
     Collection,
@@ -221,7 +222,7 @@ def read(root: Path, name: str) -> Collection:
     except OSError as error:
         known = ", ".join(sorted(entry.stem for entry in path.parent.glob("*.json"))) or "none yet"
         raise PipelineError(f"{path}: cannot be read: {error.strerror}", f"imported collections: {known}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise PipelineError(f"{path}: not an imported collection: {error}", "import it again with --replace") from error
 
 

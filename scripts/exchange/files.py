@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from scripts.model import Direction, PipelineError
+from scripts.model import BROKEN, Direction, PipelineError
 
 Files = Mapping[str, bytes]
 """Contents by path, relative to what is imported or exported."""
@@ -38,7 +38,7 @@ def decode_json(name: str, data: bytes) -> Any:
     """Any JSON value. Raises PipelineError naming the file and the place."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise wrong(name, f"not valid JSON: {error}", "give the file as the tool wrote it") from error
 
 

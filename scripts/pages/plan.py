@@ -127,7 +127,7 @@ def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> P
 def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
     """What calibration says takes seconds to compute, so that it is looked at only when its sessions changed."""
     places = {name: card.place for name, card in catalog.environments.items()}
-    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.json"))]
+    stamps = [(str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in sorted(folder.rglob("*.json"))]
 
     def make() -> Pages:
         found = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from scripts import checkout, events, history, noise, store
 from scripts.changes import Changes
 from scripts.config import PROJECT
 from scripts.escape import plain
-from scripts.model import Config, PipelineError, Revision, Run, Struct
+from scripts.model import BROKEN, Config, PipelineError, Revision, Run, Struct
 from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of, labels_of, upgrades_of
 from scripts.pages.catalog import Catalog, Published, RunCard, parse_published
@@ -23,10 +23,6 @@ from scripts.pages.workers import Told, spread
 CHUNK = 64
 COMMON = ("baseline", "labels", "levels", "environment", "workload", "packages", "statements", "fingerprint", "place")
 """Of a card: what most runs have as the one before."""
-MOST_USERS = 1_000_000
-BACKEND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-SHA = re.compile(r"([0-9a-f]{40})?")
-"""Empty where a run was measured outside a repository."""
 
 
 class Entry(Struct):
@@ -73,7 +69,7 @@ def read_runs(roots: Sequence[Path], cache: Cache, told: Told) -> Recorded:
         read |= _entries(cache.keep_runs(chunks).chunks[old:])
     cache.release()
     counted, more = _choose(found, read)
-    damaged = (*(f"{item.path.name}: {item.reason}" for item in skipped), *more)
+    damaged = (*(f"{plain(item.path.name)}: {item.reason}" for item in skipped), *more)
     return Recorded(entries=tuple(counted), damaged=damaged)
 
 
@@ -110,7 +106,7 @@ def _read_all(paths: Sequence[Path]) -> bytes:
 def _read(path: Path) -> Entry:
     try:
         status = path.stat()
-        data = path.read_bytes()
+        data = history.read_bytes(path)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         return Entry(path=str(path), size=-1, mtime_ns=0, digest=b"", card=None, reason=reason)
@@ -131,23 +127,9 @@ def _card(data: bytes, path: Path) -> tuple[RunCard | None, str]:
         run = history.decode_run(data, path.name)
     except PipelineError as error:
         return None, error.message.removeprefix(f"{path.name}: ")
-    reason = _unfit(run, path.stem)
-    return (None, reason) if reason else (card_of(run), "")
-
-
-def _unfit(run: Run, name: str) -> str:
-    """Why a run has no place in the site: its backends and commits become names of files, its levels columns. Empty
-    where it has one.
-    """
-    if run.id != name:
-        return f"holds another run than its name says: {plain(run.id)}"
-    if not run.profile.levels or not all(0 < level <= MOST_USERS for level in run.profile.levels):
-        return f"levels are 1 to {MOST_USERS:,} concurrent users: {list(run.profile.levels)}"
-    if wrong := [name for name in run.labels if not BACKEND.fullmatch(name)]:
-        return f"{plain(wrong[0])!r} is not the name of a backend"
-    if wrong := [arm.sha for arm in (run.commit, run.baseline) if arm and not SHA.fullmatch(arm.sha)]:
-        return f"{plain(wrong[0])!r} is not a full commit hash"
-    return ""
+    if run.id != path.stem:
+        return None, f"holds another run than its name says: {plain(run.id)}"
+    return card_of(run), ""
 
 
 def _choose(found: Mapping[str, Sequence[Path]], read: Mapping[str, Entry]) -> tuple[list[Entry], list[str]]:
@@ -195,7 +177,7 @@ def read_catalog(
         line=tuple(read_line(line, configured, repository)),
         changes=changes,
         events=events.read_events(first, labels, repository),
-        anchor=events.read_anchor(first, repository) if (first / events.ANCHOR).exists() else None,
+        anchor=events.read_anchor(first, repository) if os.path.lexists(first / events.ANCHOR) else None,
         published=tuple(read_published(first / "published")),
         upgrades=upgrades_of(recorded.cards),
         priors=noise.read_priors("native", first / "noise"),
@@ -204,10 +186,8 @@ def read_catalog(
 
 
 def read_line(revision: str, backends: Iterable[str], repository: Path) -> list[Revision]:
-    """The commits that lead to ``revision``; none where there is no repository."""
-    if not checkout.exists(revision, repository):
-        return []
-    return checkout.line(revision, backends, repository)
+    """The commits that lead to ``revision``; none where nothing has been committed, or there is no repository."""
+    return checkout.line(revision, backends, repository) if checkout.has_commits(repository) else []
 
 
 def read_published(folder: Path) -> Iterator[Published]:
@@ -215,5 +195,5 @@ def read_published(folder: Path) -> Iterator[Published]:
     for path in sorted(folder.glob("*.toml")):
         try:
             yield parse_published(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, *BROKEN) as error:
             raise PipelineError(f"{path}: not a published study's figures: {error}", "restore it with git") from error
