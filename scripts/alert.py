@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--line", default="HEAD", metavar="REVISION", help="the commits up to this one (default: HEAD)")
     parser.add_argument("--print", action="store_true", help="ask nobody; print the issues that would be opened")
     args = parser.parse_args(arguments)
+    config.refuse_elsewhere("alert", config.NOT_DATED)
     found = changes.read(args.changes)
     settings = config.load()
     labels = {backend.name: backend.label for backend in settings.backends}

@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     """0: everything is measured, or the time is over; 130: interrupted, with every finished session recorded."""
     settings = config.load()
     args = _parser().parse_args(arguments)
+    config.refuse_elsewhere("backfill", config.NOT_DATED)
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     times = options.at_least_one(args.times, "--times")
@@ -45,10 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     wanted = gaps.wanted(checkout.line(args.range, backends, first_parent=True), backends)
     if not wanted:
         raise PipelineError(f"{args.range}: no commit of it touches a backend", "name a longer range")
-    done = gaps.have(
-        store.iterate([args.history, *args.known], lambda text: console.print(escape(text))), anchor.commit
+
+    def warn(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    done = gaps.have(store.iterate([args.history, *args.known], warn), anchor.commit)
+    unable = (
+        set() if args.retry else {(entry.commit, entry.backend) for entry in gaps.read_unmeasured(args.history, warn)}
     )
-    unable = set() if args.retry else {(entry.commit, entry.backend) for entry in gaps.read_unmeasured(args.history)}
     began = time.monotonic()
     while gap := gaps.next_gap(wanted, done, unable, times):
         _say_where(console, gap, wanted, done, unable, times)
@@ -148,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("range", nargs="?", default="HEAD", help="commits, e.g. v1.0..main (default: all up to HEAD)")
     parser.add_argument("--times", type=int, default=1, metavar="N", help="runs of each commit (default: 1)")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
+    parser.add_argument(
+        "--minutes", type=options.minutes, default=float("inf"), help="begin no session after so many minutes"
+    )
     parser.add_argument("--plan", action="store_true", help="measure nothing; say what is next")
     parser.add_argument("--retry", action="store_true", help="try again what is noted as impossible")
     parser.add_argument("--history", type=Path, default=config.PROJECT / "history", help="folder of the history")

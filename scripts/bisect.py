@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     """0: the commit is found, or nothing differs; 1: the search ended unsure; 130: interrupted."""
     settings = config.load()
     args = _parser(settings).parse_args(arguments)
+    config.refuse_elsewhere("bisect", config.NOT_DATED)
     args.backends = args.backend
     settings = options.apply(args, settings)
     commits = between_revisions(args.good, args.bad, args.backend)

@@ -39,7 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     """Returns 0 when the site is built, of whatever could be read of the history."""
     gc.disable()  # a history is a million objects and no garbage: looking for some takes a third of the time
     try:
-        return _build(parser("build_site", EPILOG).parse_args(arguments))
+        args = parser("build_site", EPILOG).parse_args(arguments)
+        config.refuse_elsewhere("the site", config.NOT_DATED)
+        return _build(args)
     finally:
         gc.enable()
 

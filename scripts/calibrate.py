@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     """0: the campaign is complete, or its time is over; 130: interrupted, with every finished session kept."""
     settings = config.load()
     args = _parser().parse_args(arguments)
+    config.refuse_elsewhere("calibrate", "it plants slow-downs into this project's own backends")
     settings = options.apply(args, settings)
     console = Console()
     layout: Layout = args.layout or settings.compare.layout
@@ -158,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cases", default=CASES, metavar="CASES", help=f"what and how often (default: {CASES})")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many minutes")
+    parser.add_argument(
+        "--minutes", type=options.minutes, default=float("inf"), help="begin no session after so many minutes"
+    )
     parser.add_argument("--layout", choices=("duet", "alternating"), help="(default: bench.toml [compare])")
     parser.add_argument(
         "--transactions", type=int, metavar="N", help="of a request, to find the size of work that is most certain"

@@ -42,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     console = Console()
+    if args.anchor:
+        config.refuse_elsewhere("compare --anchor", "name the baseline: a branch, a tag or a commit")
     base = events.read_anchor(config.PROJECT / "history").commit if args.anchor else args.base
     sides = find_sides(settings.backends, base, args.head)
     sources = checkout.sources_of(settings.backends)

@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _over_history(args: argparse.Namespace) -> None:
+    config.refuse_elsewhere("detect", f"{config.NOT_DATED}; --series judges any series")
     settings = config.load()
     labels = {backend.name: backend.label for backend in settings.backends}
     found = over_history(args.history or [config.PROJECT / "history"], settings, args.line, _warn, args.as_of)

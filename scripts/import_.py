@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from scripts.config import PROJECT
+from scripts import config
 from scripts.exchange import FORMATS, collection, describe_formats
 from scripts.exchange.files import Origin
 from scripts.model import Direction, PipelineError
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help="one of those below")
     parser.add_argument("source", type=Path, help="file or folder")
     parser.add_argument("--name", help="what to keep it as (default: the source's name)")
-    parser.add_argument("--history", type=Path, default=PROJECT / "history", help="folder of the history")
+    parser.add_argument("--history", type=Path, metavar="FOLDER", help="of the history (default: history)")
     parser.add_argument("--replace", action="store_true", help="replace what was imported under that name")
     group = parser.add_argument_group("what some formats do not say")
     group.add_argument("--commit", default="", help="which commit was measured")
@@ -44,12 +44,13 @@ def main(arguments: Sequence[str]) -> int:
     group.add_argument("--better", choices=BETTER, help="which way is better")
     args = parser.parse_args(arguments)
     name = args.name or args.source.resolve().stem
-    path = collection.locate(args.history, name)
+    root = config.history_folder(args.history)
+    path = collection.locate(root, name)
     if path.exists() and not args.replace:
         raise PipelineError(f"{path}: is there already", "choose another --name, or give --replace")
     origin = Origin(commit=args.commit, time_ms=_parse_time(args.time), direction=BETTER.get(args.better))
     imported = FORMATS[args.format].decode(read_files(args.source), origin)
-    collection.write(args.history, name, imported)
+    collection.write(root, name, imported)
     found = collection.series(imported)
     print(f"imported {len(found)} series with {sum(map(len, found.values()))} points as {path}")
     return 0

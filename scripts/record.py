@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import history, prose, store
-from scripts.config import PROJECT
+from scripts import config, history, prose, store
 from scripts.data_branch import DataBranch
 from scripts.model import PipelineError, Run
 
@@ -33,18 +32,22 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "results", nargs="?", type=Path, default=Path("results/latest"), help="folder of the run, or of several"
     )
-    parser.add_argument("--history", type=Path, default=PROJECT / "history", help="folder of the history")
+    parser.add_argument("--history", type=Path, metavar="FOLDER", help="of the history (default: history)")
     parser.add_argument("--push", action="store_true", help="add it to the data branch of a remote instead, and push")
     parser.add_argument("--remote", default="origin", help="with --push: which remote (default: origin)")
     parser.add_argument("--branch", default="history", help="with --push: which branch (default: history)")
     parser.add_argument("--again", action="store_true", help="with --push: a run that is there already, alike, is fine")
     args = parser.parse_args(arguments)
+    if args.push:
+        config.refuse_elsewhere("record --push", "keep the run in a folder: --history FOLDER")
+    else:
+        args.history = config.history_folder(args.history)
     runs = [(path, history.read_run(path)) for path in find(args.results)]
     for path, run in runs:
         _check(run, path.parent)
     for _, run in runs:
         if args.push:
-            branch = DataBranch(PROJECT, args.remote, args.branch)
+            branch = DataBranch(config.PROJECT, args.remote, args.branch)
             published = branch.add(store.locate(run.id), history.encode_run(run), message(run), again=args.again)
             print(f"recorded {run.id} in commit {published.commit[:10]} of {args.branch} on {args.remote}")
         else:

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, default=Path("_site"), metavar="FOLDER", help="(default: %(default)s)")
     parser.add_argument("--history", action="append", type=Path, metavar="FOLDER", help="several are read as one")
     args, rest = parser.parse_known_args(arguments)
+    config.refuse_elsewhere("the site", config.NOT_DATED)
     roots: list[Path] = args.history or [config.PROJECT / "history"]
     command = [sys.executable, "-m", "scripts", "build_site", "--output", str(args.output), *rest]
     for root in roots:
