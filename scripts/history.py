@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ file of that version, ``tests/data/run-v<version>.json``; run files themselves a
 
 SMALLEST = 1e-9
 """A rate, a time or a size that is positive is at least this much in its unit: logarithms of ratios stay small."""
+
+
+_PATHS = [metric.source for metric in METRICS.values()]
+_LATENCY = "load.latency."
+_numbers = attrgetter(*(path for path in _PATHS if not path.startswith(_LATENCY)))
+_latencies = attrgetter(*(path.removeprefix(_LATENCY) for path in _PATHS if path.startswith(_LATENCY)))
 
 
 class _Header(msgspec.Struct):
@@ -68,25 +75,27 @@ def _decode(data: bytes, name: str) -> Run:
 
 def checked(run: Run) -> Run:
     """The run, if what its types cannot say holds, too. Raises msgspec.ValidationError with the key path."""
-    levels = run.profile.levels
-    _need(len(set(levels)) == len(levels), "names a level twice", "profile.levels")
-    _need(_is_moment(run.started), "expected a time with its zone", "started")
+    if len(set(run.profile.levels)) != len(run.profile.levels):
+        raise _wrong("names a level twice", "profile.levels")
+    if not _is_moment(run.started):
+        raise _wrong("expected a time with its zone", "started")
     for key, commit in (("commit", run.commit), ("baseline", run.baseline)):
-        known = commit is None or not commit.committed_at or _is_moment(commit.committed_at)
-        _need(known, "expected a time with its zone", f"{key}.committed_at")
-    for number, block in enumerate(run.blocks):
-        where = f"blocks[{number}]"
-        _need(block.backend in run.labels, f"{block.backend!r} is not among the labels", f"{where}.backend")
-        _need(_is_moment(block.started), "expected a time with its zone", f"{where}.started")
-        for metric in METRICS.values():
-            value = metric.raw(block)
-            _need(not value or value >= SMALLEST, f"expected 0 or at least {SMALLEST}", f"{where}.{metric.source}")
+        if commit and commit.committed_at and not _is_moment(commit.committed_at):
+            raise _wrong("expected a time with its zone", f"{key}.committed_at")
+    for number, block in enumerate(run.blocks):  # a hundred times a run: what is right costs little
+        if block.backend not in run.labels:
+            raise _wrong(f"{block.backend!r} is not among the labels", f"blocks[{number}].backend")
+        if not _is_moment(block.started):
+            raise _wrong("expected a time with its zone", f"blocks[{number}].started")
+        latency = _latencies(block.load.latency) if block.load.latency else ()
+        for value in (*_numbers(block), *latency):
+            if value and value < SMALLEST:
+                raise _wrong(f"a metric of {value}: below {SMALLEST}, but not 0", f"blocks[{number}]")
     return run
 
 
-def _need(condition: bool, message: str, key: str) -> None:
-    if not condition:
-        raise msgspec.ValidationError(f"{message} - at `$.{key}`")
+def _wrong(message: str, key: str) -> msgspec.ValidationError:
+    return msgspec.ValidationError(f"{message} - at `$.{key}`")
 
 
 def _is_moment(text: str) -> bool:

@@ -617,10 +617,8 @@ class Metric(Struct):
 
     def of(self, block: Block) -> float | None:
         """The metric's value for a block, or None where the block has none (an invalid block never has one)."""
-        return self.raw(block) if block.valid else None
-
-    def raw(self, block: Block) -> float | None:
-        """What a block has as the metric's value, valid or not."""
+        if not block.valid:
+            return None
         value: object = block
         for part in self.source.split("."):
             value = getattr(value, part, None)
