@@ -143,7 +143,7 @@ class Backend(Struct):
     one that is loaded, ``lists`` are those that give every row of a table. ``packages``: of Python, to be recorded.
     """
 
-    name: Name
+    name: str
     label: str
     folder: str
     port: Port
