@@ -86,11 +86,23 @@ def upload_artifact(job: Job, given: Mapping[str, str]) -> dict[str, str]:
     base = Path(os.path.commonpath([_searched(job.workspace, pattern) for pattern in patterns]))
     base = base if base.is_dir() else base.parent
     files = {str(p.relative_to(base)): p.read_bytes() for p in visible}
+    return {"artifact-id": _upload(job, given["name"], files)}
+
+
+def _upload(job: Job, name: str, files: Mapping[str, bytes]) -> str:
+    """The new artifact's id. A name is free again in a further attempt, where the earlier artifact stays beside it."""
     try:
-        artifact = job.service.add_artifact(int(job.github["run_id"]), given["name"], files)
+        made = job.service.add_artifact(int(job.github["run_id"]), name, files, attempt=int(job.github["run_attempt"]))
     except ValueError as error:
         raise ActionError(str(error)) from error
-    return {"artifact-id": str(artifact["id"])}
+    return str(made["id"])
+
+
+def _artifacts(job: Job, name: str) -> list[dict[str, Any]]:
+    """Those of this run, of any attempt, the newest first."""
+    run = int(job.github["run_id"])
+    found = [a for a in job.service.artifacts if a["workflow_run"]["id"] == run and a["name"] == name]
+    return found[::-1]
 
 
 def _searched(workspace: Path, pattern: str) -> Path:
@@ -104,9 +116,8 @@ def _searched(workspace: Path, pattern: str) -> Path:
 
 
 def download_artifact(job: Job, given: Mapping[str, str]) -> dict[str, str]:
-    """actions/download-artifact, of the same run."""
-    run = int(job.github["run_id"])
-    found = [a for a in job.service.artifacts if a["workflow_run"]["id"] == run and a["name"] == given["name"]]
+    """actions/download-artifact, of the same run: of two of a name the newer one."""
+    found = _artifacts(job, given["name"])
     if not found:
         raise ActionError(f"artifact not found for name: {given['name']}")
     folder = job.workspace / given["path"]
@@ -124,19 +135,22 @@ def upload_pages_artifact(job: Job, given: Mapping[str, str]) -> dict[str, str]:
         raise ActionError(f"the site has links: {links[0].relative_to(folder)}")
     if sum(path.stat().st_size for path in files) > SITE_LIMIT:
         raise ActionError("the site is too large")
-    shutil.copytree(folder, job.handed_over, ignore=shutil.ignore_patterns(".*"))
-    return {"artifact_id": "1"}
+    visible = [path for path in files if path.is_file() and not path.name.startswith(".")]
+    return {"artifact_id": _upload(job, given["name"], {str(p.relative_to(folder)): p.read_bytes() for p in visible})}
 
 
 def deploy_pages(job: Job, given: Mapping[str, str]) -> dict[str, str]:
-    """actions/deploy-pages, which needs two permissions and the environment."""
+    """actions/deploy-pages, which needs two permissions, the environment, and just one artifact of that name."""
     job.need("pages", "write")
     job.need("id-token", "write")
     if job.environment != "github-pages":
         raise ActionError("deploying needs the environment github-pages")
+    found = _artifacts(job, given["artifact_name"])
+    if len(found) != 1:
+        raise ActionError(f'{len(found)} artifacts named "{given["artifact_name"]}" were found for this workflow run')
     if job.deployed.exists():
         shutil.rmtree(job.deployed)
-    shutil.copytree(job.handed_over, job.deployed)
+    unzip(found[0]["data"], job.deployed)
     return {"page_url": "https://owner.example/project/"}
 
 

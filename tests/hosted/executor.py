@@ -1,7 +1,8 @@
 """Runs workflows here: every job in order, its ``run:`` steps in bash in a clean clone, with GitHub's files and events.
 
 A `World` is a repository (a bare one, and `Service` for its REST interface) in which workflows run. Conditions, needs,
-outputs, matrices, permissions and called workflows are done as documented; docs/github.md lists what is not.
+outputs, matrices, permissions, called workflows and further attempts are done as documented; docs/github.md lists what
+is not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import re
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,12 @@ SESSION = re.compile(r"-s (\w+)")
 SHARED = (".venv", ".cache", ".nox/requirements")
 """What clones take from this clone instead of making it anew; it depends on the locks alone."""
 
+TYPES = {"pull_request": ("opened", "synchronize", "reopened"), "merge_group": ("checks_requested",)}
+"""The activities that begin a workflow which names none ("Events that trigger workflows")."""
+MERGEABLE = ("success", "skipped", "neutral")
+"""How a required check may have ended ("Troubleshooting required status checks")."""
+ROBOTS = ("dependabot[bot]",)
+
 StandIn = Callable[["Job", Mapping[str, str]], int]
 """Does a session's work in a test that is not about it: job and environment of the step -> exit code."""
 
@@ -57,13 +65,14 @@ class StepDone:
 
 @dataclass
 class JobDone:
-    """What came of a job. ``result``: success, failure or skipped."""
+    """What came of a job. ``result``: success, failure, cancelled or skipped. ``inner``: those of a called workflow."""
 
     name: str
     result: str
     outputs: dict[str, str] = field(default_factory=dict)
     steps: list[StepDone] = field(default_factory=list)
     summary: str = ""
+    inner: dict[str, JobDone] = field(default_factory=dict)
 
     @property
     def log(self) -> str:
@@ -73,23 +82,30 @@ class JobDone:
 @dataclass
 class RunDone:
     """What came of a workflow's run. ``jobs``: those with steps, of called workflows as ``caller/job``; ``own``: the
-    workflow's own, those that call others among them."""
+    workflow's own, those that call others among them; ``title``: what ``run-name`` makes."""
 
     id: int
     attempt: int
     conclusion: str
     jobs: dict[str, JobDone]
     own: dict[str, JobDone]
+    title: str = ""
+    workflow: int = 0
 
     @property
     def log(self) -> str:
         return "\n".join(f"# {name}: {job.result}\n{job.log}" for name, job in self.jobs.items())
 
+    def lets_merge(self, job: str) -> bool:
+        """Whether a branch's rule that requires this job's check is content: a check that was skipped is enough."""
+        return self.own[job].result in MERGEABLE
+
 
 class World:
     """``origin``: the bare repository. ``variables``: what ``vars`` has. ``stand_ins``: by session.
 
-    ``others``: further bare repositories by name, whose workflows may be called.
+    ``others``: further bare repositories by name, whose workflows may be called. ``settled``: jobs that are not run,
+    as what came of them is given; ``cancelled``: whether somebody cancels the run while they do.
     """
 
     def __init__(self, folder: Path, origin: Path, service: Service) -> None:
@@ -97,6 +113,8 @@ class World:
         self.variables: dict[str, str] = {}
         self.stand_ins: dict[str, StandIn] = {}
         self.others: dict[str, Path] = {}
+        self.settled: dict[str, JobDone] = {}
+        self.cancelled = False
         self.deployed = folder / "deployed"
         self._numbers = itertools.count(1)
 
@@ -108,15 +126,19 @@ class World:
         sha: str,
         ref: str = "refs/heads/main",
         again: RunDone | None = None,
+        *,
+        all_jobs: bool = False,
+        approved: bool = True,
         **dispatch: Any,
     ) -> RunDone:
         """Run a workflow as it is at ``sha``. ``dispatch``: the inputs of a workflow_dispatch.
 
-        ``again``: a run of it, of which what has failed and what depends on that is run once more.
+        ``again``: a run of it, of which what has failed and what depends on that is run once more, or ``all_jobs``.
+        ``approved``: not so is a first contributor's run, which ends at once and begins when somebody has approved it.
         """
         workflow = self.read(REPOSITORY, sha, file)
-        if event_name not in triggers(workflow):
-            raise Refused(f"{file} is not begun by {event_name}")
+        if not _begins(triggers(workflow), event_name, event.get("action")):
+            raise Refused(f"{file} is not begun by {event_name} {event.get('action', '')}")
         number = next(self._numbers)
         run_id, attempt = (again.id, again.attempt + 1) if again else (7_000_000 + number, 1)
         github = {
@@ -132,9 +154,19 @@ class World:
         declared = triggers(workflow)[event_name].get("inputs", {}) if event_name == "workflow_dispatch" else {}
         inputs, folder = _inputs(declared, dispatch), self.folder / f"run{number}"
         scope = Scope(self, github, inputs, event_name, folder, REPOSITORY, sha)
-        kept = {name: job for name, job in again.own.items() if job.result == "success"} if again else {}
-        jobs = scope.run(workflow, None, kept)
-        return RunDone(run_id, attempt, _together(scope.done), jobs, scope.done)
+        title = to_string(interpolate(str(workflow.get("run-name", file)), {"github": github, "inputs": inputs}))
+        head = (event.get("pull_request") or {"head": {"sha": sha}})["head"]["sha"]
+        known = self.service.add_run(
+            run_id,
+            run_attempt=attempt,
+            event=event_name,
+            head_sha=head,
+            display_title=title,
+            workflow_id=zlib.crc32(file.encode()),
+        )
+        jobs = scope.run(workflow, None, again.own if again and not all_jobs else {}) if approved else {}
+        conclusion = _together(scope.done) if approved else "action_required"
+        return RunDone(run_id, attempt, conclusion, jobs, scope.done, title, known["workflow_id"])
 
     def bare(self, repository: str) -> Path:
         """Where a repository is."""
@@ -146,8 +178,10 @@ class World:
         return parse(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     def fork_event(self, event: Mapping[str, Any]) -> bool:
+        """Whether a pull request comes from a fork, or from Dependabot, which is treated alike."""
         pull = event.get("pull_request") or {}
-        return bool(pull) and pull["head"]["repo"]["full_name"] != REPOSITORY
+        robot = pull.get("user", {}).get("login") in ROBOTS
+        return bool(pull) and (robot or pull["head"]["repo"]["full_name"] != REPOSITORY)
 
 
 @dataclass
@@ -169,11 +203,17 @@ class Scope:
     def run(
         self, workflow: Mapping[str, Any], granted: Mapping[str, str] | None, kept: Mapping[str, JobDone]
     ) -> dict[str, JobDone]:
-        """``granted``: what the calling job may do, None where there is none. ``kept``: jobs that are not run again."""
+        """``granted``: what the calling job may do, None where there is none.
+
+        ``kept``: the jobs of the attempt before; those that have failed are run again, and those that depend on them.
+        """
         done = self.done
         everything: dict[str, JobDone] = {}
         for name, job in _in_order(workflow["jobs"]):
-            if name in kept:
+            if name in self.world.settled:
+                done[name] = everything[name] = self.world.settled[name]
+                continue
+            if _is_kept(name, workflow["jobs"], kept):
                 done[name] = kept[name]
                 continue
             needs = {other: done[other] for other in _needed(job)}
@@ -183,7 +223,7 @@ class Scope:
                 "success": lambda: all(result == "success" for result in upstream),  # noqa: B023 (called at once)
                 "failure": lambda: "failure" in upstream,  # noqa: B023
                 "always": lambda: True,
-                "cancelled": lambda: False,
+                "cancelled": lambda: self.world.cancelled,
             }
             if not condition(job.get("if"), context, status):
                 done[name] = everything[name] = JobDone(name, "skipped")
@@ -192,10 +232,11 @@ class Scope:
             if file := called(job):
                 where = self._where(file)
                 callee = self.world.read(*where)
-                inner = self._call(where, callee, job, context, allowed, name)
-                everything |= {f"{name}/{key}": value for key, value in inner.items()}
+                before = kept[name].inner if name in kept else {}
+                inner, ran = self._call(where, callee, job, context, allowed, name, before)
+                everything |= {f"{name}/{key}": value for key, value in ran.items()}
                 outputs = self._outputs(triggers(callee)["workflow_call"].get("outputs", {}), inner)
-                done[name] = JobDone(name, _together(inner), outputs)
+                done[name] = JobDone(name, _together(inner), outputs, inner=inner)
                 continue
             legs = [Job(self, name, job, {**context, "matrix": leg}, allowed) for leg in _matrix(job)]
             for number, leg in enumerate(legs):
@@ -205,7 +246,9 @@ class Scope:
         return everything
 
     def contexts(self, needs: Mapping[str, Any]) -> dict[str, Any]:
-        return {"github": self.github, "inputs": self.inputs, "needs": needs, "vars": self.world.variables}
+        """What expressions see; a fork's pull request sees no variables."""
+        variables = {} if self.world.fork_event(self.github["event"]) else self.world.variables
+        return {"github": self.github, "inputs": self.inputs, "needs": needs, "vars": variables}
 
     def _where(self, file: str) -> tuple[str, str, str]:
         """Repository, commit and file of a called workflow."""
@@ -220,7 +263,9 @@ class Scope:
         context: Mapping[str, Any],
         allowed: Mapping[str, str],
         name: str,
-    ) -> dict[str, JobDone]:
+        kept: Mapping[str, JobDone],
+    ) -> tuple[dict[str, JobDone], dict[str, JobDone]]:
+        """The called workflow's own jobs, and all that were run for it."""
         repository, commit, file = where
         given = {key: interpolate(v, context) if isinstance(v, str) else v for key, v in job.get("with", {}).items()}
         declared = triggers(callee)["workflow_call"].get("inputs", {})
@@ -228,7 +273,8 @@ class Scope:
             raise Refused(f"{file} has no inputs {', '.join(sorted(unknown))}")
         folder = self.folder / name
         inner = Scope(self.world, self.github, _inputs(declared, given), self.trigger, folder, repository, commit)
-        return inner.run(callee, allowed, {})
+        ran = inner.run(callee, allowed, kept)
+        return inner.done, ran
 
     @staticmethod
     def _outputs(declared: Mapping[str, Any], jobs: Mapping[str, JobDone]) -> dict[str, str]:
@@ -259,7 +305,7 @@ class Job:
     ) -> None:
         self.scope, self.name, self._job, self.permissions = scope, name, job, permissions
         self.github, self.service = scope.github, scope.world.service
-        self.deployed, self.handed_over = scope.world.deployed, scope.folder / "github-pages"
+        self.deployed = scope.world.deployed
         leg = "".join(f"-{to_string(value)}" for value in context["matrix"].values())
         self.folder = scope.folder / f"{name}{leg}"
         self.workspace, self.temp = self.folder / "workspace", self.folder / "temp"
@@ -301,7 +347,7 @@ class Job:
                 "success": lambda: done.result == "success",
                 "failure": lambda: done.result == "failure",
                 "always": lambda: True,
-                "cancelled": lambda: False,
+                "cancelled": lambda: self.scope.world.cancelled,
             }
             name = str(step.get("name") or step.get("uses", "").partition("@")[0])
             if not condition(step.get("if"), self._context, status):
@@ -423,6 +469,20 @@ def _ancestors(name: str, jobs: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def _begins(events: Mapping[str, Any], name: str, activity: str | None) -> bool:
+    """Whether an event begins a workflow: it is named there, and so is its activity, where it has one that counts."""
+    terms = events.get(name)
+    types = terms.get("types", TYPES.get(name)) if isinstance(terms, dict) else None
+    return terms is not None and (types is None or activity is None or activity in types)
+
+
+def _is_kept(name: str, jobs: Mapping[str, Any], before: Mapping[str, JobDone]) -> bool:
+    """Whether "Re-run failed jobs" leaves a job as it was: "all failed jobs and their dependents" are run again."""
+    if name not in before or before[name].result in ("failure", "cancelled"):
+        return False
+    return not any(before[other].result in ("failure", "cancelled") for other in _ancestors(name, jobs))
+
+
 def _in_order(jobs: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return sorted(jobs.items(), key=lambda item: len(_ancestors(item[0], jobs)))
 
@@ -434,6 +494,7 @@ def _matrix(job: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _together(jobs: Mapping[str, JobDone]) -> str:
     results = [job.result for job in jobs.values()]
-    if "failure" in results:
-        return "failure"
+    for worst in ("failure", "cancelled"):
+        if worst in results:
+            return worst
     return "success" if "success" in results or not results else "skipped"

@@ -33,6 +33,7 @@ class Service:
         self.issues: list[dict[str, Any]] = []
         self.labels: dict[int, list[str]] = {}
         self.artifacts: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
         self.log: list[str] = []
         self.fail_next: list[tuple[int, dict[str, str], bool]] = []  # status, headers, carried out all the same
         self._tokens: dict[str, Permissions] = {}
@@ -66,6 +67,7 @@ class Service:
             "state": "open",
             "head": {"sha": sha, "ref": branch, "label": f"{owner}:{branch}", "repo": repo},
             "base": {"sha": "", "ref": "main"},
+            "user": {"login": owner},
             **changes,
         }
         self.pulls.append(pull)
@@ -88,7 +90,15 @@ class Service:
         self.issues.append(issue)
         return issue
 
-    def add_artifact(self, run: int, name: str, files: Mapping[str, bytes] | bytes, **changes: Any) -> dict[str, Any]:
+    def add_run(self, run: int, **fields: Any) -> dict[str, Any]:
+        """A workflow's run, or a further attempt of one, as it stands in lists."""
+        self.runs = [known for known in self.runs if known["id"] != run]
+        self.runs.append({"id": run, "run_attempt": 1, "workflow_id": 0, **fields})
+        return self.runs[-1]
+
+    def add_artifact(
+        self, run: int, name: str, files: Mapping[str, bytes] | bytes, attempt: int = 1, **changes: Any
+    ) -> dict[str, Any]:
         """``files``: what the archive holds, by name, or the archive itself."""
         data = files if isinstance(files, bytes) else zipped(files)
         artifact = {
@@ -98,9 +108,11 @@ class Service:
             "expired": False,
             "workflow_run": {"id": run},
             "data": data,
+            "attempt": attempt,
             **changes,
         }
-        if any(a["name"] == name and a["workflow_run"]["id"] == run for a in self.artifacts) and not changes:
+        same = [a for a in self.artifacts if (a["name"], a["workflow_run"]["id"], a["attempt"]) == (name, run, attempt)]
+        if same and not changes:
             raise ValueError(f"409 Conflict: an artifact {name} is already there")
         self.artifacts.append(artifact)
         return artifact
@@ -135,7 +147,7 @@ class Service:
 
     def _paged(self, status: int, result: Any, path: str, query: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
         within = (
-            next((k for k, v in result.items() if isinstance(v, list) and k == "artifacts"), None)
+            next((k for k, v in result.items() if isinstance(v, list) and k in ("artifacts", "workflow_runs")), None)
             if isinstance(result, dict)
             else None
         )
@@ -191,11 +203,17 @@ class Service:
 
     def _list_artifacts(self, ids: list[int], query: Mapping[str, str], _: Any) -> tuple[int, Any]:
         found = [
-            {key: value for key, value in artifact.items() if key != "data"}
+            {key: value for key, value in artifact.items() if key not in ("data", "attempt")}
             for artifact in self.artifacts
             if artifact["workflow_run"]["id"] == ids[0] and query.get("name") in (None, artifact["name"])
         ]
         return 200, {"total_count": len(found), "artifacts": found}
+
+    def _list_runs(self, _: list[int], query: Mapping[str, str], __: Any) -> tuple[int, Any]:
+        found = [
+            run for run in self.runs if all(query.get(key) in (None, str(run[key])) for key in ("head_sha", "event"))
+        ]
+        return 200, {"total_count": len(found), "workflow_runs": found}
 
     def _download(self, ids: list[int], _: Any, __: Any) -> tuple[int, Any]:
         return 302, f"{self.blobs_url}/{ids[0]}"
@@ -211,6 +229,7 @@ ROUTES: dict[tuple[str, str], tuple[str, Act]] = {
     ("GET", "/issues"): ("issues:read", Service._list_issues),
     ("POST", "/issues"): ("issues:write", Service._create_issue),
     ("PATCH", r"/issues/(\d+)"): ("issues:write", Service._update_issue),
+    ("GET", "/actions/runs"): ("actions:read", Service._list_runs),
     ("GET", r"/actions/runs/(\d+)/artifacts"): ("actions:read", Service._list_artifacts),
     ("GET", r"/actions/artifacts/(\d+)/zip"): ("actions:read", Service._download),
 }

@@ -40,11 +40,9 @@ def open_shop(world: World, folder: Path) -> World:
     """Another repository: examples/shop in a folder of it, and the caller that docs/github.md shows, which calls the
     workflow of ``world``'s main."""
     shutil.copytree(ROOT / "examples" / "shop", folder / "benchmark")
-    shown = re.search(r"```yaml\n(name: Benchmark\n.*?)```", (ROOT / "docs/github.md").read_text(), re.DOTALL)
-    assert shown, "docs/github.md shows a caller"
     main = git(world.origin, "rev-parse", "main").strip()
     (folder / ".github/workflows").mkdir(parents=True)
-    (folder / CALLER).write_text(shown[1].replace("OWNER/REPOSITORY", OURS).replace("COMMIT", main))
+    (folder / CALLER).write_text(caller(OURS, main))
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "The shop")
@@ -54,6 +52,13 @@ def open_shop(world: World, folder: Path) -> World:
     theirs = World(folder.with_name(f"{folder.name}-runs"), origin, world.service)
     theirs.others[OURS] = world.origin
     return theirs
+
+
+def caller(repository: str, commit: str) -> str:
+    """The workflow of another repository, as docs/github.md shows it, with who is called filled in."""
+    shown = re.search(r"```yaml\n(name: Benchmark\n.*?)```", (ROOT / "docs/github.md").read_text(), re.DOTALL)
+    assert shown, "docs/github.md shows a caller"
+    return shown[1].replace("OWNER/REPOSITORY", repository).replace("COMMIT", commit)
 
 
 def _provide() -> None:
@@ -128,27 +133,45 @@ class Author:
         git(self.clone, "push", "--quiet", str(self.world.origin), f"HEAD:refs/heads/{branch}")
         return self.head
 
-    def open_pull(self, number: int, branch: str) -> dict[str, Any]:
+    def open_pull(self, number: int, branch: str, base: str = "main", **changes: Any) -> dict[str, Any]:
         """Open a pull request with the clone's HEAD; or push to it again. Its event."""
-        head, main = self.head, git(self.world.origin, "rev-parse", "main").strip()
+        head, main = self.head, git(self.world.origin, "rev-parse", base).strip()
         git(self.clone, "push", "--quiet", "--force", str(self.world.origin), f"HEAD:refs/pull/{number}/head")
         git(self.clone, "checkout", "--quiet", "--detach", main)
         git(self.clone, "merge", "--quiet", "--no-ff", "--message", "Merge", head)
         git(self.clone, "push", "--quiet", "--force", str(self.world.origin), f"HEAD:refs/pull/{number}/merge")
         git(self.clone, "checkout", "--quiet", "--detach", head)
         self.world.service.pulls = [p for p in self.world.service.pulls if p["number"] != number]
-        pull = self.world.service.open_pull(number, self.login, branch, head)
-        pull["base"]["sha"] = main
+        pull = self.world.service.open_pull(number, self.login, branch, head, **changes)
+        pull["base"] = {"sha": main, "ref": base}
         return {"action": "opened", "number": number, "pull_request": pull, "repository": {"full_name": REPOSITORY}}
+
+    def retarget(self, number: int, branch: str, base: str) -> dict[str, Any]:
+        """Aim a pull request at another branch, with the same commits. Its event."""
+        before = next(pull["base"] for pull in self.world.service.pulls if pull["number"] == number)
+        changes = {"base": {"ref": {"from": before["ref"]}, "sha": {"from": before["sha"]}}}
+        return {**self.open_pull(number, branch, base), "action": "edited", "changes": changes}
 
 
 def run_pull_request(
-    world: World, event: Mapping[str, Any], again: RunDone | None = None, file: str = "pull-request.yml"
+    world: World,
+    event: Mapping[str, Any],
+    again: RunDone | None = None,
+    file: str = "pull-request.yml",
+    **how: Any,
 ) -> RunDone:
     """What pull-request.yml makes of a pull request, or another workflow that pull requests begin."""
     ref = f"refs/pull/{event['number']}/merge"
     sha = git(world.origin, "rev-parse", ref).strip()
-    return world.run(file, "pull_request", event, sha, ref, again)
+    return world.run(file, "pull_request", event, sha, ref, again, **how)
+
+
+def run_merge_group(world: World, file: str = "pull-request.yml") -> RunDone:
+    """What a workflow makes of a group of pull requests that a merge queue is about to merge into main."""
+    sha = git(world.origin, "rev-parse", "main").strip()
+    ref = f"refs/heads/gh-readonly-queue/main/pr-7-{sha}"
+    group = {"head_sha": sha, "head_ref": ref, "base_sha": sha, "base_ref": "refs/heads/main"}
+    return world.run(file, "merge_group", {"action": "checks_requested", "merge_group": group}, sha, ref)
 
 
 def completed(event: Mapping[str, Any], run: RunDone, **changes: Any) -> dict[str, Any]:
@@ -160,6 +183,8 @@ def completed(event: Mapping[str, Any], run: RunDone, **changes: Any) -> dict[st
             "id": run.id,
             "run_attempt": run.attempt,
             "name": "Pull request",
+            "display_title": run.title,
+            "workflow_id": run.workflow,
             "event": "pull_request",
             "conclusion": run.conclusion,
             "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{run.id}",
