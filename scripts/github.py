@@ -74,6 +74,15 @@ class Issue(msgspec.Struct, frozen=True):
     pull_request: dict[str, Any] | None = None
 
 
+class WorkflowRun(msgspec.Struct, frozen=True):
+    """``display_title`` is what the workflow's ``run-name`` makes; ``run_attempt`` is the newest."""
+
+    id: int
+    run_attempt: int
+    display_title: str
+    workflow_id: int
+
+
 class Artifact(msgspec.Struct, frozen=True):
     id: int
     name: str
@@ -179,6 +188,10 @@ class GitHub:
     def update_issue(self, number: int, **fields: str) -> None:
         """Change ``title``, ``body``, ``state`` or ``state_reason``."""
         self._ask("PATCH", f"/issues/{number}", json=fields)
+
+    def runs(self, sha: str, event: str) -> list[WorkflowRun]:
+        """The runs of all workflows that an event has begun about a commit."""
+        return list(self._list("/actions/runs", WorkflowRun, {"head_sha": sha, "event": event}, within="workflow_runs"))
 
     def artifacts(self, run: int, name: str) -> list[Artifact]:
         """The artifacts of a workflow's run that have this name."""

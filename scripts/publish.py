@@ -8,7 +8,8 @@ escaped.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +19,16 @@ from scripts.escape import plain
 from scripts.github import Artifact, GitHub, Repository
 from scripts.model import PipelineError
 from scripts.verdict_text import MARKER
+
+SILENT: Mapping[str, str] = {
+    "action_required": "it waits for somebody's approval",
+    "skipped": "nothing of it was to be done",
+    "neutral": "it says neither yes nor no",
+    "stale": "it was never begun",
+}
+"""How a run ends that has nothing to say, and why not; every other end is told, with its record or without."""
+TITLE = re.compile(r"#(\d{1,9})(?!\d)")
+"""How pull-request.yml names its runs (``run-name``)."""
 
 
 class WorkflowRun(msgspec.Struct, frozen=True):
@@ -31,6 +42,13 @@ class WorkflowRun(msgspec.Struct, frozen=True):
     head_sha: str
     head_branch: str | None
     head_repository: Repository | None
+    display_title: str = ""
+    workflow_id: int = 0
+
+    @property
+    def pull_request(self) -> int | None:
+        """The number that the run says is that of its pull request."""
+        return number_in(self.display_title)
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -50,6 +68,9 @@ def main(arguments: Sequence[str]) -> int:
         if number is None:
             runner.annotate("notice", "No comment", f"no open pull request is at {run.head_sha[:10]} any more")
             return 0
+        if reason := nothing_to_say(github, run):
+            runner.annotate("notice", "No comment", f"run {run.id} has nothing to say: {reason}")
+            return 0
         made = read_decision(github, run)
         text = decision_text.render(made) if made else decision_text.render_failure(str(run.conclusion), run.html_url)
         existing = github.own_comment(number, MARKER)
@@ -67,9 +88,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_pull_request(github: GitHub, run: WorkflowRun) -> int | None:
-    """The one open pull request whose head is what was measured; None where there is none or more than one.
+    """The open pull request whose head is what was measured; None where there is none, or nobody can tell which.
 
-    The event's own list of pull requests is empty where they come from forks.
+    Of several from one branch it is the one that the run's title names. The title comes from the pull request's side:
+    it chooses among those that the event leaves, and cannot name another. The event's own list of pull requests is
+    empty where they come from forks.
     """
     if run.event != "pull_request" or run.head_repository is None or not run.head_branch:
         return None
@@ -81,21 +104,52 @@ def find_pull_request(github: GitHub, run: WorkflowRun) -> int | None:
         and pull.head.repo is not None
         and pull.head.repo.full_name == run.head_repository.full_name
     ]
-    return found[0] if len(found) == 1 else None
+    named = [number for number in found if run.pull_request in (None, number)]
+    return named[0] if len(named) == 1 else None
+
+
+def number_in(title: str) -> int | None:
+    """The pull request's number in a run's title."""
+    found = TITLE.match(title)
+    return int(found[1]) if found else None
+
+
+def nothing_to_say(github: GitHub, run: WorkflowRun) -> str:
+    """Why what there is to read stays as it is; empty where this run has to be told."""
+    conclusion = str(run.conclusion)
+    if conclusion == "cancelled" and _has_follower(github, run):
+        return "it was cancelled for a newer one"
+    return SILENT.get(conclusion, "")
+
+
+def _has_follower(github: GitHub, run: WorkflowRun) -> bool:
+    """Whether the same pull request's commit has a newer run, or this run a newer attempt."""
+    return any(
+        (other.id, other.run_attempt) > (run.id, run.run_attempt)
+        and other.workflow_id == run.workflow_id
+        and number_in(other.display_title) == run.pull_request
+        for other in github.runs(run.head_sha, run.event)
+    )
 
 
 def read_decision(github: GitHub, run: WorkflowRun) -> Decision | None:
     """What the run has uploaded; None, with a warning in the log, where it is not there or not what it should be.
 
+    Where only other jobs were run again, the decision is that of an earlier attempt, which counts if it has a verdict.
     Where GitHub itself does not answer, that is an error: a good comment is not replaced by one that knows nothing.
     """
-    found = github.artifacts(run.id, f"decision-{run.run_attempt}")
-    archive = github.download(found[0].id, artifact.ARCHIVE_LIMIT) if _announced(found) else None
-    try:
-        return check(archive, run)
-    except PipelineError as error:
-        runner.annotate("warning", "No record", error.message[:500])
-        return None
+    for attempt in range(run.run_attempt, 0, -1):
+        found = github.artifacts(run.id, f"decision-{attempt}")
+        if not found and attempt > 1:
+            continue
+        archive = github.download(found[0].id, artifact.ARCHIVE_LIMIT) if _announced(found) else None
+        try:
+            made = check(archive, run)
+        except PipelineError as error:
+            runner.annotate("warning", "No record", error.message[:500])
+            return None
+        return made if made.first or attempt == run.run_attempt else None
+    return None
 
 
 def _announced(found: Sequence[Artifact]) -> bool:

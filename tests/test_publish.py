@@ -74,7 +74,7 @@ def comment(
 
 def upload(service: Service, made: Decision | None = None, **changes: Any) -> None:
     data = decision.encode(made or about(decide(BAD, BAD)))
-    service.add_artifact(RUN, "decision-1", {decision.FILE: data}, **changes)
+    service.add_artifact(RUN, changes.pop("name", "decision-1"), {decision.FILE: data}, **changes)
 
 
 def texts(service: Service, number: int = 7) -> list[str]:
@@ -136,7 +136,7 @@ def no_pull(_: Service) -> dict[str, Any]:
 def several(service: Service) -> dict[str, Any]:
     service.open_pull(7, "fork", "feature", SHA)
     service.open_pull(8, "fork", "feature", SHA)
-    return {}
+    return {"display_title": "#9 neither"}
 
 
 def closed(service: Service) -> dict[str, Any]:
@@ -181,13 +181,83 @@ def test_without_just_one_open_pull_request_it_stops_quietly(
     assert texts(service) == texts(service, 8) == []
 
 
-@pytest.mark.parametrize("conclusion", ["failure", "cancelled", "timed_out"])
+@pytest.mark.parametrize("conclusion", ["failure", "cancelled", "timed_out", "startup_failure"])
 def test_a_run_that_left_nothing_is_told_honestly(service: Service, comment: Publish, conclusion: str) -> None:
     service.open_pull(7, "fork", "feature", SHA)
     comment(conclusion=conclusion)
     assert texts(service) == [
         decision_text.render_failure(conclusion, f"https://github.com/{REPOSITORY}/actions/runs/{RUN}")
     ]
+
+
+@pytest.mark.parametrize("conclusion", ["action_required", "skipped", "neutral", "stale"])
+def test_a_run_that_has_not_measured_leaves_what_there_is_to_read(
+    service: Service, comment: Publish, conclusion: str
+) -> None:
+    service.open_pull(7, "fork", "feature", SHA)
+    assert "has nothing to say" in comment(conclusion=conclusion)
+    assert texts(service) == []
+    service.comment(7, f"{MARKER}\nold")
+    comment(conclusion=conclusion)
+    assert texts(service) == [f"{MARKER}\nold"]
+
+
+FOLLOWERS: Mapping[str, tuple[bool, dict[str, Any]]] = {
+    "a newer run": (True, {"run": RUN + 1}),
+    "its own next attempt": (True, {"run_attempt": 2}),
+    "itself": (False, {}),
+    "an older run": (False, {"run": RUN - 1}),
+    "another commit's": (False, {"run": RUN + 1, "head_sha": "d" * 40}),
+    "another pull request's": (False, {"run": RUN + 1, "display_title": "#8 Change"}),
+    "another workflow's": (False, {"run": RUN + 1, "workflow_id": 2}),
+}
+
+
+@pytest.mark.parametrize("other", FOLLOWERS)
+def test_a_run_that_is_cancelled_for_a_newer_one_says_nothing(service: Service, comment: Publish, other: str) -> None:
+    follows, changes = FOLLOWERS[other]
+    service.open_pull(7, "fork", "feature", SHA)
+    known = {"run": RUN, "event": "pull_request", "head_sha": SHA, "display_title": "#7 New title", "workflow_id": 1}
+    service.add_run(**known)
+    service.add_run(**(known | changes))
+    comment(conclusion="cancelled", display_title="#7 Change", workflow_id=1)
+    assert len(texts(service)) == (0 if follows else 1)
+
+
+def test_each_of_two_pull_requests_of_one_branch_gets_its_own(service: Service, comment: Publish) -> None:
+    several(service)
+    upload(service)
+    comment(display_title="#8 To the release", conclusion="success")
+    assert (len(texts(service, 7)), len(texts(service, 8))) == (0, 1)
+    service.artifacts.clear()
+    comment(display_title="#7 To main", conclusion="failure")
+    assert "before it had a verdict" in texts(service, 7)[0]
+    assert "Regression" in texts(service, 8)[0]
+
+
+@pytest.mark.parametrize("title", ["#70 x", "#7777777777777777777 x", "no number", "# 7", "x #7", ""])
+def test_a_title_that_names_none_of_several_chooses_none(service: Service, comment: Publish, title: str) -> None:
+    several(service)
+    upload(service)
+    assert "no open pull request" in comment(display_title=title)
+    assert texts(service, 7) == texts(service, 8) == []
+
+
+def test_a_title_cannot_choose_another_branchs_pull_request(service: Service, comment: Publish) -> None:
+    service.open_pull(7, "fork", "feature", SHA)
+    service.open_pull(8, "somebody", "feature", SHA)
+    upload(service)
+    assert "no open pull request" in comment(display_title="#8 mine")
+    assert texts(service, 7) == texts(service, 8) == []
+
+
+def test_the_decision_of_an_earlier_attempt_is_found_where_only_other_jobs_were_run_again(
+    service: Service, comment: Publish
+) -> None:
+    service.open_pull(7, "fork", "feature", SHA)
+    upload(service)
+    comment(run_attempt=3)
+    assert "Regression" in texts(service)[0]
 
 
 GOOD_RECORD = decision.encode(about(decide(BAD, BAD)))
@@ -221,13 +291,16 @@ def test_an_oversized_record_is_not_even_fetched(service: Service, comment: Publ
     assert not any(line.startswith("BLOB") for line in service.log)
 
 
-@pytest.mark.parametrize(("attempt", "expired"), [(1, True), (2, False)])
-def test_an_expired_record_or_that_of_another_attempt_does_not_count(
-    service: Service, comment: Publish, attempt: int, expired: bool
+EXPIRED, LATER, UNFINISHED = {"expired": True}, {"name": "decision-3"}, {"made": decide(None)}
+
+
+@pytest.mark.parametrize("changes", [EXPIRED, LATER, UNFINISHED])
+def test_a_record_that_is_expired_or_later_or_earlier_without_a_verdict_does_not_count(
+    service: Service, comment: Publish, changes: dict[str, Any]
 ) -> None:
     service.open_pull(7, "fork", "feature", SHA)
-    upload(service, expired=expired)
-    comment(run_attempt=attempt)
+    upload(service, **changes)
+    comment(run_attempt=2)
     assert "before it had a verdict" in texts(service)[0]
 
 
