@@ -30,6 +30,7 @@ from scripts.model import (
     Profile,
     Struct,
     ValidityBounds,
+    Workflows,
     Workload,
 )
 
@@ -48,6 +49,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "validity": ValidityBounds,
     "compare": Comparison,
     "detect": Detection,
+    "workflows": Workflows,
 }
 TABLES: Mapping[str, type[Struct]] = {"backends": Backend, "profiles": Profile}
 KNOWN = ("workload", *SECTIONS, *TABLES)
@@ -88,6 +90,15 @@ def parse(text: str, name: str = "bench.toml", inherited: str = "") -> Config:
     config = Config(workload=work, **sections, **tables)
     _check(config, name)
     return config
+
+
+def parse_workflows(text: str, name: str) -> Workflows:
+    """The section [workflows] alone of a bench.toml, whose other sections may be those of another version."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PipelineError(f"{name}: not valid TOML: {error}", "mend that line") from error
+    return convert(document.get("workflows", {}), Workflows, f"{name}: [workflows]")
 
 
 def find(items: tuple[_Named, ...], name: str, what: str) -> _Named:

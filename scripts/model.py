@@ -211,6 +211,15 @@ class Detection(Struct):
     worth_reporting: dict[str, float]
 
 
+StackChoice = Literal["auto", "compose", "native"]
+
+
+class Workflows(Struct):
+    """What GitHub's runners do. It holds for forks' pull requests, too, which see no variables of the repository."""
+
+    stack: StackChoice = "compose"
+
+
 class Config(Struct):
     """All of bench.toml. ``workload``: None where the backends do work of their own (docs/elsewhere.md)."""
 
@@ -220,6 +229,7 @@ class Config(Struct):
     validity: ValidityBounds
     compare: Comparison
     detect: Detection
+    workflows: Workflows
     backends: tuple[Backend, ...]
     profiles: tuple[Profile, ...]
 

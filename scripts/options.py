@@ -19,10 +19,10 @@ def add_stack(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("stack")
     group.add_argument(
         "--stack",
-        choices=("auto", "native", "compose"),
+        choices=("auto", "native", "compose", "configured"),
         default="auto",
         help="compose: in containers, as docker-compose.yml says; native: without Docker; auto: in containers where a "
-        "Docker engine and the base images are there already (default)",
+        "Docker engine and the base images are there already (default); configured: as workflows do (bench.toml)",
     )
     group.add_argument("--backends", metavar="NAMES", help="only these, separated by commas (default: all)")
     group.add_argument(
@@ -60,7 +60,9 @@ def add_session(parser: argparse.ArgumentParser) -> None:
 
 
 def apply(args: argparse.Namespace, settings: Config) -> Config:
-    """The configuration with the options of `add_stack` in it."""
+    """The configuration with the options of `add_stack` in it, and what they leave to it in them."""
+    if args.stack == "configured":
+        args.stack = settings.workflows.stack
     database = settings.database
     if args.database:
         database = msgspec.structs.replace(database, engine=args.database)

@@ -65,10 +65,17 @@ def test_the_contracts_answer() -> None:
         (r'"/users", ', '"users", ', r"\[backends.fastapi\] lists: 'users' is no path", ""),
         (r'label = "FastAPI"', 'label = " "', r"\[backends.fastapi\] label: must say something", ""),
         (r"port = 18000", 'port = 18000\nfolder = ""', r"\[backends.fastapi\] folder: must name a folder", ""),
+        (
+            r'stack = "compose"',
+            'stack = "podman"',
+            r"\[workflows\]: Invalid enum value 'podman': at `stack`",
+            "it takes",
+        ),
+        (r'stack = "compose"', 'profile = "pr"', r"\[workflows\]: .*unknown field `profile`", "it takes: stack"),
         (r"\[limits\]", "[limits", r"bench.toml: not valid TOML: .*line", ""),
         (r"port = 18000", "port = 65536", r"\[backends.fastapi\]: Expected `int` <= 65535: at `port`", ""),
         (r"port = 18000", "port = 0", r"\[backends.fastapi\]: Expected `int` >= 1: at `port`", ""),
-        (r"\[backends.fastapi\]", '[backends."../x"]', r"\[backends.../x\]: Expected another .* at `name`", ""),
+        (r"\[backends.fastapi\]", '[backends."../x"]', r"\[backends.../x\]: its name must be", ""),
         (r"memory_mb = 2048", f"memory_mb = {'9' * 5000}", r"bench.toml: not valid TOML: Exceeds the limit", ""),
         (r"memory_mb = 2048", f"memory_mb = {'[' * 9999}", r"bench.toml: not valid TOML: nested too deeply", ""),
         (r"share = 0.05", "share = 0.5", r"\[compare.metrics\]: the shares add up to 1.45, of 1 that there is", ""),
@@ -140,6 +147,18 @@ def test_an_option_that_is_no_such_number_is_refused(given: str, capsys: pytest.
     with pytest.raises(SystemExit):
         options_of(given)
     assert given.partition("=")[0] in capsys.readouterr().err
+
+
+def test_what_workflows_do_is_read_alone() -> None:
+    """The other sections may be those of a later version."""
+    assert config.parse_workflows('[later]\nx = 1\n[workflows]\nstack = "native"\n', "x").stack == "native"
+    assert config.parse_workflows("", "x").stack == "compose", "a base from before there was this"
+
+
+@pytest.mark.parametrize("text", ["workflows = 1", "[workflows]\nstak = 1", "[workflows", '[workflows]\nstack = ""'])
+def test_what_workflows_do_is_checked(text: str) -> None:
+    with pytest.raises(PipelineError, match=r"abc:bench\.toml: "):
+        config.parse_workflows(text, "abc:bench.toml")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
