@@ -7,10 +7,12 @@ files of others are never rewritten, so there is nothing to merge.
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import re
 import subprocess
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -113,6 +115,29 @@ class DataBranch:
             f"{self._remote} {self._ref}: others pushed first {ATTEMPTS} times in a row", "run the same command again"
         )
 
+    def unpack(self, folder: Path) -> str:
+        """Write the branch's files, as this clone has last fetched them, into a folder; of which commit they are.
+
+        Empty, as the folder is then, where the remote has no such branch: nothing has been recorded yet. The remote is
+        not asked, as a workflow's clone need not hold credentials for that. Raises PipelineError in a shallow clone,
+        which does not know of all branches.
+        """
+        if self._is_shallow():
+            raise PipelineError(
+                f"{self._repository}: a shallow clone does not know whether {self._remote} has {self._ref}",
+                f"git fetch --unshallow {self._remote}; in a workflow check out with `fetch-depth: 0`",
+            )
+        ref = f"refs/remotes/{self._remote}/{self._ref.removeprefix('refs/heads/')}^{{commit}}"
+        commit = self._git("rev-parse", "--verify", "--quiet", ref, may_fail=True).stdout.decode().strip()
+        folder.mkdir(parents=True, exist_ok=True)
+        if commit:
+            with tarfile.open(fileobj=io.BytesIO(self._git("archive", "--format=tar", commit).stdout)) as archive:
+                archive.extractall(folder, filter="data")
+        return commit
+
+    def _is_shallow(self) -> bool:
+        return self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
     def _tip(self, known: str) -> str:
         """The remote branch's newest commit, fetched; empty where there is no such branch.
 
@@ -125,8 +150,7 @@ class DataBranch:
         tip = listed[self._ref]
         # No ref is written: several jobs may do this in one clone. A shallow clone (a runner's) stays shallow, and
         # gets the names of the other files without their contents.
-        shallow = self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-        less = ["--depth=1", "--filter=blob:none"] if shallow else []
+        less = ["--depth=1", "--filter=blob:none"] if self._is_shallow() else []
         less += [f"--negotiation-tip={known}"] if known else []
         self._ask(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", *less, "--", self._remote, self._ref

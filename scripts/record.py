@@ -18,11 +18,12 @@ examples:
                                              clone's files alone; any number of jobs may do so at the same time
   nox -s record -- --push --remote upstream --branch benchmarks
   nox -s record -- --push downloaded         every run beneath a folder, as a workflow's artifact is
+  nox -s record -- --unpack results/data     the other way: the data branch's runs, as last fetched, in a folder
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0 when the run is in the history."""
+    """Returns 0 when the run is in the history, or with ``--unpack`` when the data branch's are in the folder."""
     parser = argparse.ArgumentParser(
         prog="nox -s record --",
         description="Keep a run's record in the history. Raw files stay where they are.",
@@ -34,10 +35,18 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--history", type=Path, metavar="FOLDER", help="of the history (default: history)")
     parser.add_argument("--push", action="store_true", help="add it to the data branch of a remote instead, and push")
-    parser.add_argument("--remote", default="origin", help="with --push: which remote (default: origin)")
-    parser.add_argument("--branch", default="history", help="with --push: which branch (default: history)")
+    parser.add_argument(
+        "--unpack", type=Path, metavar="FOLDER", help="record nothing; write what the data branch has into this folder"
+    )
+    parser.add_argument("--remote", default="origin", help="of the data branch (default: origin)")
+    parser.add_argument("--branch", default="history", help="the data branch (default: history)")
     parser.add_argument("--again", action="store_true", help="with --push: a run that is there already, alike, is fine")
     args = parser.parse_args(arguments)
+    if args.unpack:
+        commit = DataBranch(PROJECT, args.remote, args.branch).unpack(args.unpack)
+        there = f"{args.branch} on {args.remote} is at {commit[:10]}" if commit else "there is no data branch yet"
+        print(f"{args.unpack}: {there}")
+        return 0
     if args.push:
         config.refuse_elsewhere("record --push", "keep the run in a folder: --history FOLDER")
     else:

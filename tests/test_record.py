@@ -92,3 +92,32 @@ def test_a_pushed_run_is_on_the_branch_and_the_folder_is_left_alone(
     checkout = tmp_path / "checkout"
     subprocess.run(["git", "clone", "--quiet", "--branch", "history", remote, checkout], check=True)
     assert store.read([checkout], pytest.fail) == (run,)
+
+
+def test_the_data_branch_is_unpacked_as_it_was_last_fetched(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote, clone = tmp_path / "remote.git", tmp_path / "clone"
+    subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
+    git(remote, "config", "uploadpack.allowFilter", "true")
+    subprocess.run(["git", "clone", "--quiet", remote, clone], check=True, stderr=subprocess.DEVNULL)
+    monkeypatch.setattr(record, "PROJECT", clone)
+    assert record.main(["--unpack", str(tmp_path / "none")]) == 0
+    assert "no data branch yet" in capsys.readouterr().out
+    assert list((tmp_path / "none").iterdir()) == []
+    assert record.main([str(results), "--push"]) == 0
+    git(clone, "fetch", "--quiet", "origin")
+    assert record.main(["--unpack", str(tmp_path / "data")]) == 0
+    assert store.read([tmp_path / "data"], pytest.fail) == (history.read_run(results / "run.json"),)
+
+    shallow = tmp_path / "shallow"
+    git(remote, "symbolic-ref", "HEAD", "refs/heads/history")
+    git(clone, "checkout", "--quiet", "history")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "Second")
+    git(clone, "push", "--quiet", "origin", "history")
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{remote}", shallow], check=True)
+    monkeypatch.setattr(record, "PROJECT", shallow)
+    with pytest.raises(PipelineError, match="shallow") as caught:
+        record.main(["--unpack", str(tmp_path / "unknown")])
+    assert "fetch-depth: 0" in caught.value.hint
+    assert not (tmp_path / "unknown").exists()
