@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     print(decision_text.headline(made))
     for verdict in made.blocking[: runner.ANNOTATIONS]:
         runner.annotate("error", f"Regression in {verdict.label}", _what(verdict))
-    if made.unjudged and not made.blocking:
+    if not made.blocking and (made.unfinished or made.unjudged):
         runner.annotate("error", "No verdict", decision_text.headline(made))
         return NO_VERDICT
     return REGRESSION if made.blocking else 0
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="nox -s decide --",
         description="Say what the verdicts of one session, or of two on different machines, mean for a change: a "
         "regression is confirmed where both say so, and forbids the change unless an accepted event of one of its own "
-        f"commits or the label `{decision.LABEL}` accepts it.",
+        f"commits or the label `{decision.LABEL}` accepts it. A session without a verdict forbids it, too.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

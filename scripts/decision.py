@@ -2,7 +2,7 @@
 
 A regression is *confirmed* where a second session, on another runner, says so of the same backend. It is *accepted*
 where somebody has written down that it is wanted. A check fails for those that are confirmed and not accepted, and
-where a session has nothing valid to say of a backend.
+where a session has left no verdict, or has nothing valid to say of a backend.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ class Decision(Struct):
         """What both sessions say is one, as the second measured it."""
         names = {verdict.backend for verdict in self.suspected}
         return tuple(verdict for verdict in _regressions(self.second) if verdict.backend in names)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a session that had to be held has left no verdict: the first, or one to confirm what it says."""
+        return self.first is None or (bool(self.suspected) and self.second is None)
 
     @property
     def blocking(self) -> tuple[BackendVerdict, ...]:

@@ -55,6 +55,16 @@ def test_two_sessions_that_agree_forbid_a_change() -> None:
     assert text.index("Second session") < text.index("First session")
 
 
+def test_a_session_that_had_to_be_held_has_to_say_something() -> None:
+    assert decide(None).unfinished
+    assert decide(None, GOOD).unfinished
+    assert decide(BAD).unfinished
+    assert not decide(BAD, GOOD).unfinished
+    assert not decide(GOOD).unfinished
+    nothing = judge(None, GOOD.baseline, GOOD.candidate, SETTINGS.compare, {}, "x")
+    assert not decide(nothing).unfinished, "nothing had to be measured"
+
+
 def test_two_that_do_not_agree_forbid_nothing() -> None:
     made = decide(BAD, GOOD)
     assert made.blocking == ()

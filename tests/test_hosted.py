@@ -4,6 +4,7 @@ stored sessions; `nox -s play` plays the same stories with real ones."""
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,10 +21,19 @@ from scripts.results import make_run_id
 from scripts.verdict import encode_verdict, judge
 from scripts.verdict_text import MARKER
 from tests.factories import git, make_paired_run
+from tests.hosted import actions
 from tests.hosted.executor import Job, Refused, RunDone, World, _settings
 from tests.hosted.expressions import condition, evaluate, interpolate
 from tests.hosted.service import unzip
-from tests.hosted.world import Author, completed, open_shop, open_world, run_comment, run_pull_request
+from tests.hosted.world import (
+    Author,
+    completed,
+    open_shop,
+    open_world,
+    run_comment,
+    run_merge_group,
+    run_pull_request,
+)
 
 BACKEND = "apps/fastapi/benchmark/workload.py"
 COUNTED = history.read_run(ROOT / "history/runs/2026/11/20261124T134200Z-eb1d571-de6544.json").parity
@@ -34,7 +44,6 @@ STATUS = {"success": lambda: True, "failure": lambda: False, "always": lambda: T
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with open_world(tmp_path) as world:
-        world.variables = {"BENCHMARK_STACK": "native"}
         yield world
 
 
@@ -173,7 +182,8 @@ def test_a_session_that_fails_leaves_its_logs_and_an_honest_comment(world: World
     assert run.conclusion == "failure"
     logs = [artifact for artifact in world.service.artifacts if artifact["name"] == "first-logs-1"]
     assert b"compose.log" in logs[0]["data"]
-    assert run.jobs["decide"].result == "success", "a check fails for a confirmed regression only"
+    assert run.jobs["decide"].result == "failure", "nobody knows that it is fine"
+    assert "::error title=No verdict::" in run.jobs["decide"].log
     run_comment(world, completed(event, run))
     assert "ended without a verdict" in world.service.comments[7][0]["body"]
     run_comment(world, completed(event, run, conclusion="cancelled", run_attempt=2))
@@ -204,6 +214,145 @@ def test_nightly_to_history_to_site(world: World) -> None:
     here = len(git(world.origin, "ls-tree", "-r", "--name-only", "main", "history/runs").split())
     assert (world.deployed / "index.html").read_text() == f"{here + 1} runs"
     assert world.service.issues == []
+
+
+@pytest.mark.parametrize("file", ["track.yml", "nightly.yml", "pages.yml"])
+@pytest.mark.parametrize("all_jobs", [True, False])
+def test_what_is_run_again_deploys(world: World, monkeypatch: pytest.MonkeyPatch, file: str, all_jobs: bool) -> None:
+    """All jobs, which build a second site in one run; or the one that failed, with the site of the attempt before."""
+    world.stand_ins = {"compare": stored_session, "build_site": stored_site}
+    event = {"track.yml": "push", "nightly.yml": "schedule", "pages.yml": "workflow_dispatch"}[file]
+    deploy = actions.ACTIONS["actions/deploy-pages"]
+    if not all_jobs:
+        monkeypatch.setitem(actions.ACTIONS, "actions/deploy-pages", unavailable)
+    run = world.run(file, event, {}, main(world))
+    assert run.conclusion == ("success" if all_jobs else "failure"), run.log
+    monkeypatch.setitem(actions.ACTIONS, "actions/deploy-pages", deploy)
+    run = world.run(file, event, {}, main(world), again=run, all_jobs=all_jobs)
+    assert run.conclusion == "success", run.log
+    assert any(name.endswith("build") for name in run.jobs) == all_jobs
+    assert (world.deployed / "index.html").is_file()
+
+
+def unavailable(*_: object) -> dict[str, str]:
+    raise actions.ActionError("Deployment failed, try again later.")
+
+
+def test_other_jobs_that_are_run_again_leave_the_verdict_to_be_found(world: World) -> None:
+    world.stand_ins = {"compare": stored_session, "build_site": lambda *_: 1}
+    _, event = slower_pull(world)
+    run = run_pull_request(world, event)
+    assert (run.jobs["decide"].result, run.jobs["preview"].result) == ("success", "failure"), run.log
+    world.stand_ins["build_site"] = stored_site
+    run = run_pull_request(world, event, again=run)
+    assert list(run.jobs) == ["preview"]
+    run_comment(world, completed(event, run))
+    assert "ended" not in world.service.comments[7][0]["body"]
+
+
+def test_a_run_that_waits_for_approval_says_nothing(world: World) -> None:
+    world.stand_ins = {"compare": stored_session, "build_site": stored_site}
+    _, event = slower_pull(world)
+    waiting = run_pull_request(world, event, approved=False)
+    assert run_comment(world, completed(event, waiting)).conclusion == "success"
+    assert world.service.comments == {}
+    run = run_pull_request(world, event, again=waiting)
+    assert run.conclusion == "success", run.log
+    run_comment(world, completed(event, run))
+    assert len(world.service.comments[7]) == 1
+
+
+def test_a_required_check_fails_where_what_a_change_reaches_is_not_known(world: World) -> None:
+    world.stand_ins = {"reach": lambda *_: 1}
+    run = run_pull_request(world, slower_pull(world)[1])
+    assert run.own["measure"].result == "skipped"
+    assert not run.lets_merge("decide")
+
+
+def test_a_merge_group_is_not_measured_and_says_so(world: World) -> None:
+    run = run_merge_group(world)
+    assert {name for name, job in run.own.items() if job.result != "skipped"} == {"decide"}
+    assert run.lets_merge("decide"), run.log
+    assert "was measured before it was queued" in run.jobs["decide"].summary
+    event = completed({"pull_request": {"head": HEAD}}, run)
+    event["workflow_run"]["event"] = "merge_group"
+    assert run_comment(world, event).conclusion == "skipped"
+
+
+HEAD = {"sha": "0" * 40, "ref": "gh-readonly-queue/main/pr-7", "repo": None}
+
+
+@pytest.mark.parametrize(("login", "user"), [("fork", "fork"), ("owner", "dependabot[bot]"), ("owner", "owner")])
+def test_what_the_base_branch_says_holds_for_every_pull_request(world: World, login: str, user: str) -> None:
+    """A fork's sees no variables, and may change the file; whose branch it is aimed at decides."""
+    seen: list[str] = []
+
+    def compared(job: Job, environment: Mapping[str, str]) -> int:
+        seen.append(environment["STACK"])
+        return stored_session(job, environment, slower=0.08)
+
+    world.stand_ins = {"compare": compared, "build_site": stored_site}
+    owner, settings = Author(world), Author(world).read("bench.toml")
+    native = settings.replace('stack = "compose"', 'stack = "native"')
+    owner.change({"bench.toml": native}, "Without Docker")
+    owner.push()
+    author = Author(world, login)
+    author.change({BACKEND: author.read(BACKEND) + "\n# slower\n", "bench.toml": settings}, "Take more time")
+    run_pull_request(world, author.open_pull(7, "slow", user={"login": user}))
+    assert seen == ["native", "native"]
+
+
+def test_a_pull_request_that_is_aimed_at_another_branch_is_measured_again(world: World) -> None:
+    bases: list[str] = []
+
+    def compared(job: Job, environment: Mapping[str, str]) -> int:
+        bases.append(environment["BASE"])
+        return stored_session(job, environment)
+
+    world.stand_ins = {"compare": compared, "build_site": stored_site}
+    author = Author(world)
+    author.change({BACKEND: author.read(BACKEND) + "\n# released\n"}, "Release")
+    release = author.push("release")
+    author.change({BACKEND: author.read(BACKEND) + "\n# slower\n"}, "Take more time")
+    run_pull_request(world, author.open_pull(7, "slow"))
+    event = author.retarget(7, "slow", "release")
+    run = run_pull_request(world, event)
+    assert bases == [main(world), release]
+    run_comment(world, completed(event, run))
+    assert len(world.service.comments[7]) == 1
+
+
+def test_two_pull_requests_of_one_branch_have_a_comment_each(world: World) -> None:
+    slower = iter([0.08, 0.08, 0.0])
+    world.stand_ins = {"compare": lambda job, env: stored_session(job, env, next(slower)), "build_site": stored_site}
+    author = Author(world)
+    author.push("release")
+    author.change({BACKEND: author.read(BACKEND) + "\n# slower\n"}, "Take more time")
+    events = author.open_pull(7, "slow"), author.open_pull(8, "slow", "release")
+    for event in events:
+        run_comment(world, completed(event, run_pull_request(world, event)))
+    assert "Regression" in world.service.comments[7][0]["body"]
+    assert "Regression" not in world.service.comments[8][0]["body"]
+
+
+def test_backfill_may_come_first(world: World) -> None:
+    """Before anything is recorded there is no data branch, for the site neither."""
+    seen: list[Path] = []
+
+    def filled(job: Job, environment: Mapping[str, str]) -> int:
+        seen.append(job.workspace / "results/data")
+        return stored_session(job, {**environment, "BASE": "", "GITHUB_OUTPUT": os.devnull})
+
+    world.stand_ins = {"backfill": filled, "build_site": stored_site}
+    run = world.run("pages.yml", "workflow_dispatch", {}, main(world))
+    assert run.conclusion == "success", run.log
+    run = world.run("track.yml", "workflow_dispatch", {}, main(world), task="backfill")
+    assert run.jobs["backfill"].result == "success", run.log
+    assert [list(folder.iterdir()) for folder in seen] == [[]]
+    world.stand_ins["compare"] = stored_session
+    world.run("track.yml", "push", {}, main(world))
+    run = world.run("track.yml", "workflow_dispatch", {}, main(world), task="backfill")
+    assert [path.name for path in seen[1].iterdir()] == ["runs"], run.log
 
 
 def test_a_regression_opens_an_issue_that_its_mending_closes(world: World) -> None:
@@ -304,7 +453,8 @@ def test_another_repository_has_its_own_backends_compared(shop: World) -> None:
 def test_what_reaches_nothing_elsewhere_is_not_measured(shop: World) -> None:
     run = run_shop(shop, "benchmark/README.md", "More.\n")
     assert run.conclusion == "success", run.log
-    (session,) = [job for job in run.jobs.values() if job.result != "skipped"]
+    assert {name for name, job in run.jobs.items() if job.result != "skipped"} == {"first/session", "verdict"}
+    session = run.jobs["first/session"]
     assert {step.outcome for step in session.steps if step.name.startswith(("Compare", "Say"))} == {"skipped"}
 
 

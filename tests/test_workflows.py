@@ -24,7 +24,12 @@ STEPS = [(file, step) for file, document in WORKFLOWS.items() for step in workfl
 RUNS = [(file, step) for file, step in STEPS if "run" in step]
 USES = [(file, step) for file, step in STEPS if "uses" in step]
 JOBS = [(file, name, job) for file, document in WORKFLOWS.items() for name, job in document["jobs"].items()]
-GATES = ('test "$RESULT" = success', 'test -n "$REPOSITORY" && test -n "$COMMIT"')
+GATES = (
+    'test "$RESULT" = success',
+    'test "$ENDED" = true',
+    'test -n "$REPOSITORY" && test -n "$COMMIT"',
+    "echo 'Each pull request was measured before it was queued; main is measured after.' >> \"$GITHUB_STEP_SUMMARY\"",
+)
 RUNNERS = ("ubuntu-24.04", "${{ inputs.runner }}")
 WRITERS = {("comment.yml", "publish"), ("track.yml", "record"), ("track.yml", "alert"), ("pages.yml", "deploy")}
 
@@ -141,9 +146,10 @@ def test_credentials_are_kept_only_where_history_is_pushed() -> None:
                 assert kept == ((file, name) == ("track.yml", "record")), f"{file}: {name}"
 
 
-def test_no_secrets() -> None:
+def test_nothing_depends_on_what_forks_do_not_see() -> None:
+    """Neither secrets nor variables: to a pull request from a fork, or Dependabot's, they are empty."""
     for path in workflow.FOLDER.glob("*.yml"):
-        assert "secrets" not in path.read_text()
+        assert not re.search(r"\b(secrets|vars)\.", path.read_text()), path.name
 
 
 def test_comments_follow_the_workflow_that_measures() -> None:
@@ -164,19 +170,23 @@ def test_what_may_be_cancelled() -> None:
     assert "concurrency" not in WORKFLOWS["measure.yml"], "its callers have theirs"
     record = WORKFLOWS["track.yml"]["jobs"]["record"]["concurrency"]
     assert record == {"group": "history", "cancel-in-progress": False, "queue": "max"}
-    group = WORKFLOWS["comment.yml"]["concurrency"]["group"]
-    assert "head_repository" in group
-    assert "head_branch" in group
+    comments = WORKFLOWS["comment.yml"]["concurrency"]
+    assert "head_repository" in comments["group"]
+    assert "head_branch" in comments["group"]
+    assert comments["queue"] == "max", "none of several that wait is dropped"
 
 
 def test_artifacts_have_a_name_of_their_own_in_each_session_and_attempt() -> None:
     for file, step in USES:
-        if step["uses"].startswith("actions/upload-artifact@"):
+        if "/upload-" in step["uses"]:
             name = step["with"]["name"]
             assert "${{ github.run_attempt }}" in name
             assert "include-hidden-files" not in step["with"]
             if file in ("measure.yml", "compare.yml"):
                 assert name.startswith("${{ inputs.name }}")
+        if "/download-" in step["uses"] or "/deploy-" in step["uses"]:
+            (name,) = [value for key, value in step["with"].items() if key.endswith("name")]
+            assert "needs." in name, "of the attempt that made it, which another one may find"
     names = [(f, j["with"]["name"]) for f, _, j in JOBS if workflow.called(j) == "measure.yml"]
     assert len(names) == len(set(names)) == 3
 
