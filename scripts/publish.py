@@ -45,11 +45,6 @@ class WorkflowRun(msgspec.Struct, frozen=True):
     display_title: str = ""
     workflow_id: int = 0
 
-    @property
-    def pull_request(self) -> int | None:
-        """The number that the run says is that of its pull request."""
-        return number_in(self.display_title)
-
 
 class _Event(msgspec.Struct, frozen=True):
     workflow_run: WorkflowRun
@@ -91,8 +86,8 @@ def find_pull_request(github: GitHub, run: WorkflowRun) -> int | None:
     """The open pull request whose head is what was measured; None where there is none, or nobody can tell which.
 
     Of several from one branch it is the one that the run's title names. The title comes from the pull request's side:
-    it chooses among those that the event leaves, and cannot name another. The event's own list of pull requests is
-    empty where they come from forks.
+    it chooses among those that the event leaves, and of one alone it is not asked, so that it can hide nothing. The
+    event's own list of pull requests is empty where they come from forks.
     """
     if run.event != "pull_request" or run.head_repository is None or not run.head_branch:
         return None
@@ -104,8 +99,9 @@ def find_pull_request(github: GitHub, run: WorkflowRun) -> int | None:
         and pull.head.repo is not None
         and pull.head.repo.full_name == run.head_repository.full_name
     ]
-    named = [number for number in found if run.pull_request in (None, number)]
-    return named[0] if len(named) == 1 else None
+    if len(found) > 1:
+        found = [number for number in found if number == number_in(run.display_title)]
+    return found[0] if found else None
 
 
 def number_in(title: str) -> int | None:
@@ -127,7 +123,7 @@ def _has_follower(github: GitHub, run: WorkflowRun) -> bool:
     return any(
         (other.id, other.run_attempt) > (run.id, run.run_attempt)
         and other.workflow_id == run.workflow_id
-        and number_in(other.display_title) == run.pull_request
+        and number_in(other.display_title) == number_in(run.display_title)
         for other in github.runs(run.head_sha, run.event)
     )
 
