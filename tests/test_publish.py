@@ -217,7 +217,13 @@ FOLLOWERS: Mapping[str, tuple[bool, dict[str, Any]]] = {
 def test_a_run_that_is_cancelled_for_a_newer_one_says_nothing(service: Service, comment: Publish, other: str) -> None:
     follows, changes = FOLLOWERS[other]
     service.open_pull(7, "fork", "feature", SHA)
-    known = {"run": RUN, "event": "pull_request", "head_sha": SHA, "display_title": "#7 New title", "workflow_id": 1}
+    known: dict[str, Any] = {
+        "run": RUN,
+        "event": "pull_request",
+        "head_sha": SHA,
+        "display_title": "#7 New title",
+        "workflow_id": 1,
+    }
     service.add_run(**known)
     service.add_run(**(known | changes))
     comment(conclusion="cancelled", display_title="#7 Change", workflow_id=1)
