@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--again", action="store_true", help="with --push: a run that is there already, alike, is fine")
     args = parser.parse_args(arguments)
     if args.unpack:
-        commit = DataBranch(PROJECT, args.remote, args.branch).unpack(args.unpack)
+        commit = DataBranch(config.PROJECT, args.remote, args.branch).unpack(args.unpack)
         there = f"{args.branch} on {args.remote} is at {commit[:10]}" if commit else "there is no data branch yet"
         print(f"{args.unpack}: {there}")
         return 0
