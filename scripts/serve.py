@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from scripts import config
 from scripts.model import PipelineError
@@ -24,6 +29,9 @@ examples:
 The site is made again when the history, site/, scripts/ or bench.toml change; reload the page then. Ctrl-C ends it.
 """
 EVERY_S = 1.0
+HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::(\d+))?", re.IGNORECASE)
+Refusal = tuple[HTTPStatus, str]
+OUTSIDE: Refusal = (HTTPStatus.FORBIDDEN, "That leads out of the site")
 Stamps = Mapping[Path, tuple[int, int]]
 
 
@@ -61,7 +69,35 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of the site, always as they are now; only what is not there is logged."""
+    """Files of the site, always as they are now; only what is not there is logged.
+
+    Any page of the Internet can make a browser ask here, also under a name of its own that leads to this machine, so
+    only who asks for this machine by its own name is answered; and only with what lies in the folder.
+    """
+
+    timeout = 30  # seconds without a byte; a browser's idle connections would keep their threads for ever
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        port: int = self.server.server_address[1]  # type: ignore[index,assignment]
+        refused = refusal(self.headers.get_all("Host", []), self.path, port) or self._outside()
+        if refused:
+            self.send_error(*refused)
+            return None
+        return super().send_head()
+
+    def list_directory(self, path: Any) -> None:
+        """A folder without a page is nothing that the site has."""
+        self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+
+    def _outside(self) -> Refusal | None:
+        """What is there but is no file or folder within the site: a link that leads out of it, a pipe, a device."""
+        root, asked = os.path.realpath(self.directory), self.translate_path(self.path)
+        for path in (asked, f"{asked}/index.html", f"{asked}/index.htm"):
+            real = os.path.realpath(path)
+            kind = os.path.isfile(real) or os.path.isdir(real)  # noqa: PTH112, PTH113 (pathlib's raise for a long name)
+            if os.path.lexists(path) and not (kind and os.path.commonpath((root, real)) == root):
+                return OUTSIDE
+        return None
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")
@@ -72,10 +108,34 @@ class Handler(SimpleHTTPRequestHandler):
             super().log_request(code, size)
 
 
+class Server(ThreadingHTTPServer):
+    """One that takes it as it is that a browser goes away in the middle."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+def refusal(hosts: Sequence[str], target: str, port: int) -> Refusal | None:
+    """Why a request is not looked at; None for one that is. ``hosts``: its headers of that name (RFC 9110, 7.2)."""
+    if len(hosts) != 1:
+        return HTTPStatus.BAD_REQUEST, "One Host header is needed"
+    host = HOST.fullmatch(hosts[0].strip())
+    if not host or host[1] not in (None, str(port)):
+        return HTTPStatus.MISDIRECTED_REQUEST, f"This is http://127.0.0.1:{port}/"
+    try:
+        path = unquote(re.split(r"[?#]", target, maxsplit=1)[0], errors="strict")
+    except UnicodeDecodeError:
+        return HTTPStatus.BAD_REQUEST, "The path is not UTF-8"
+    if not path.startswith("/") or "\\" in path or not path.isprintable():
+        return HTTPStatus.BAD_REQUEST, "The path is not one of a site"
+    return OUTSIDE if ".." in path.split("/") else None
+
+
 def start(folder: Path, port: int) -> ThreadingHTTPServer:
     """A server of the folder that only this machine reaches. Raises PipelineError where the port is taken."""
     try:
-        return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(folder)))
+        return Server(("127.0.0.1", port), partial(Handler, directory=str(folder)))
     except OSError as error:
         raise PipelineError(f"port {port}: {error.strerror}", "choose another with --port, or --port 0") from error
 
