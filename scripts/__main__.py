@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from rich.console import Console
-
+from scripts import terminal
 from scripts.model import PipelineError
 
 STEPS = {
@@ -44,13 +43,18 @@ def module_of(step: str) -> str:
 
 
 def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
-    """Dispatch to a step; the one place that catches `PipelineError`."""
+    """Dispatch to a step; the one place that catches `PipelineError`, and that guards what is printed."""
+    with terminal.guarded():
+        return _dispatch(arguments)
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: python -m scripts STEP [--help]\n\n{__doc__}\n")
         print("\n".join(f"  {name:10} {what}" for name, what in STEPS.items()))
         return 0
     step, *rest = arguments
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    errors = terminal.console(stderr=True, soft_wrap=True)
     if step not in STEPS:
         errors.print(f"unknown step {step!r}: the steps are {', '.join(STEPS)}", style="red")
         return 2
@@ -59,9 +63,7 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     try:
         code = int(importlib.import_module(f"scripts.{module_of(step)}").main(rest))
     except PipelineError as error:
-        errors.print(f"{step}: {error.message}", style="red")
-        if error.hint:
-            errors.print(f"what to do: {error.hint}")
+        terminal.fail(step, error)
         code = 1
     except KeyboardInterrupt:
         _ignore_signals()
@@ -86,4 +88,5 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
+    sys.excepthook = terminal.show_fault
     sys.exit(main())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts import alerts, alerts_text, changes, checkout, config, runner
 from scripts.alerts import LABEL, Action, Close, Open, Update
+from scripts.escape import markdown
 from scripts.github import GitHub
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         lines = [_carry_out(github, action, labels) for action in actions]
     said = [line for line in lines if line] or ["no issue has to be opened, changed or closed"]
     print("\n".join(said))
-    runner.add_summary("".join(f"- {line}\n" for line in said))
+    runner.add_summary("".join(f"- {markdown(line)}\n" for line in said))
     return 0
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import msgspec
 
 from scripts import changes_text
-from scripts.alerts import CLOSED_BY_ITSELF, Close, place_of
+from scripts.alerts import CLOSED_BY_ITSELF, Close, Place, place_of
 from scripts.changes import Change, Shown
-from scripts.escape import markdown, plain
+from scripts.escape import code, markdown, plain
 from scripts.verdict_text import fitted
 
 TITLE_LIMIT = 200
@@ -27,16 +28,16 @@ def title(change: Change, labels: Mapping[str, str]) -> str:
     lead = _lead(change)
     since = change.commits[0].sha[:7] if len(change.commits) == 1 else change.after.commit[:7]
     what = f"{changes_text.what(lead)} {changes_text.size(lead)[0]}"
-    return plain(f"Regression in {_label(change, labels)}: {what} since {since}")[:TITLE_LIMIT]
+    return plain(f"Regression in {_label(change, labels)}: {what} since {since}", TITLE_LIMIT)
 
 
 def body(change: Change, labels: Mapping[str, str], *, line: str = "") -> str:
     """Markdown whose first line identifies the change; ``line`` says how it ended."""
     shown = [one for one in change.shown if one.tier]
-    between = f"between `{plain(change.before.commit)[:10]}` and `{plain(change.after.commit)[:10]}`"
+    between = f"between {code(change.before.commit[:10])} and {code(change.after.commit[:10])}"
     to_do = "" if line else " It has to be looked at."
     lines = [
-        f"<!-- benchmark change {msgspec.json.encode(place_of(change)).decode()} -->",
+        f"<!-- benchmark change {_hidden(place_of(change))} -->",
         *([f"**{line}**", ""] if line else []),
         f"**{markdown(_label(change, labels))} became worse {between}; {change.confidence:.1%} sure.{to_do}**",
         "",
@@ -49,6 +50,12 @@ def body(change: Change, labels: Mapping[str, str], *, line: str = "") -> str:
     if not line:
         lines += [*_search(change), "", KEPT]
     return fitted("\n".join(lines) + "\n")
+
+
+def _hidden(place: Place) -> str:
+    """JSON for within a comment of HTML, which nothing in it can end."""
+    text = json.dumps(msgspec.to_builtins(place), separators=(",", ":"))  # which leaves nothing but ASCII
+    return text.replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def _search(change: Change) -> list[str]:
@@ -65,7 +72,7 @@ def ending(close: Close) -> str:
     """How an issue ended, in one line."""
     match close.ending:
         case "recovered":
-            where = f" since `{close.by.after.commit[:10]}`" if close.by else ""
+            where = f" since {code(close.by.after.commit[:10])}" if close.by else ""
             return f"{CLOSED_BY_ITSELF}: the figures have recovered{where}. Nothing has to be done."
         case "accepted":
             noted = close.change.events if close.change else ()

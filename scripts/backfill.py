@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 
-from scripts import checkout, config, events, gaps, options, prose, store
+from scripts import checkout, config, events, gaps, options, prose, store, terminal
+from scripts.escape import TEXT_LIMIT, plain
 from scripts.gaps import Gap, Unmeasured
 from scripts.model import Config, PipelineError, Profile, Run
 from scripts.results import make_run_id
@@ -39,17 +39,14 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     times = options.at_least_one(args.times, "--times")
-    console = Console()
+    console = terminal.console()
     backends = [backend.name for backend in settings.backends]
     anchor = events.read_anchor(args.history)
     checkout.check_sources(settings.backends, [anchor.commit, None])
     wanted = gaps.wanted(checkout.line(args.range, backends, first_parent=True), backends)
     if not wanted:
         raise PipelineError(f"{args.range}: no commit of it touches a backend", "name a longer range")
-
-    def warn(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
+    warn = console.print
     done = gaps.have(store.iterate([args.history, *args.known], warn), anchor.commit)
     unable = (
         set() if args.retry else {(entry.commit, entry.backend) for entry in gaps.read_unmeasured(args.history, warn)}
@@ -62,7 +59,9 @@ def main(arguments: Sequence[str]) -> int:
         run, broken = _measure(args, settings, profile, anchor.commit, gap, console)
         for verdict in broken:
             if verdict.outcome is not Outcome.INCOMPARABLE:
-                console.print(f"  {escape(verdict.backend)}: {escape(verdict.reason)}", highlight=False, soft_wrap=True)
+                console.print(
+                    f"  {verdict.backend}: {plain(verdict.reason, TEXT_LIMIT)}", highlight=False, soft_wrap=True
+                )
                 gaps.note(_unmeasured(gap.commit, verdict, args.stack), args.history)
                 unable.add((gap.commit, verdict.backend))
         if run:

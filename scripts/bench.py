@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts import checkout, config, options
+from scripts import checkout, config, options, terminal
 from scripts.contract import check_parity, render_parity, summarise, write_parity
 from scripts.model import Commit, Config, PipelineError, Profile, Run
 from scripts.progress import SessionProgress
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
-    console = Console(stderr=False)
+    console = terminal.console()
     commit = checkout.current(args.tree)
     run_id = make_run_id(commit, datetime.now(UTC))
 
@@ -73,7 +73,7 @@ def _measure(
     """Bring the stack up, prove parity, measure; the stack is gone afterwards."""
 
     def say(line: str) -> None:
-        console.print(f"[dim]·[/] {line}", highlight=False)
+        console.print(f"· {line}", highlight=False)
 
     began = time.monotonic()
     with open_stack(args, settings, candidates(settings, args.tree), directory / "logs", say) as stack:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 
-from scripts import bisection, checkout, config, noise, options, prose
+from scripts import bisection, checkout, config, noise, options, prose, terminal
 from scripts.bisection import Ending, Found
+from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import METRICS, Commit, Config, MetricTerms, PipelineError, Run
 from scripts.results import keep, make_run_id, measure_into
 from scripts.sides import Job, between, measure_sides, whole
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     args.backends = args.backend
     settings = options.apply(args, settings)
     commits = between_revisions(args.good, args.bad, args.backend)
-    console = Console()
+    console = terminal.console()
     console.print(
         f"{prose.count(len(commits) - 1, 'commit')} from {args.good} to {args.bad} "
         f"can have changed {METRICS[args.metric].label} of {settings.backends[0].label}",
@@ -128,7 +128,7 @@ def _session(
     except TargetError:
         if not broken or broken[0].outcome is Outcome.INCOMPARABLE:
             raise
-        console.print(f"    {escape(broken[0].reason)}", highlight=False)
+        console.print(f"    {plain(broken[0].reason, TEXT_LIMIT)}", highlight=False)
         ids.append("")
         return None
     keep(run, args.output, console, lambda _: None)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import changes, checkout, config, prose
+from scripts import changes, checkout, config, prose, terminal
 from scripts.changes import Changes
 from scripts.escape import plain
 from scripts.model import Config
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     started = time.perf_counter()
-    console = Console(stderr=True, highlight=False)
+    console = terminal.console(stderr=True)
     settings = config.load()
     roots = args.history or [config.PROJECT / "history"]
     output = Output(args.output)

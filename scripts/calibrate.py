@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import calibration, calibration_text, checkout, config, noise, options
+from scripts import calibration, calibration_text, checkout, config, noise, options, terminal
 from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
 from scripts.history import replace
 from scripts.model import Arm, Config, Layout, PipelineError, Profile, Run
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     args = _parser().parse_args(arguments)
     config.refuse_elsewhere("calibrate", "it plants slow-downs into this project's own backends")
     settings = options.apply(args, settings)
-    console = Console()
+    console = terminal.console()
     layout: Layout = args.layout or settings.compare.layout
     store = args.store / _folder(args, layout)
     if args.report:

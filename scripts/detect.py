@@ -8,9 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from scripts import changes, changes_text, config
+from scripts import changes, changes_text, config, terminal
 from scripts.changepoints import change_points
 from scripts.detection import over_history
 from scripts.history import replace
@@ -81,7 +79,7 @@ def _over_history(args: argparse.Namespace) -> None:
     except OSError as error:
         raise PipelineError(f"{args.output.parent}: cannot be made: {error.strerror}", "choose another file") from error
     replace(args.output, changes.encode(found))
-    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console = terminal.console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     console.print(changes_text.render(found, labels))
     console.print(f"Changes: {args.output}", highlight=False)
 

@@ -7,9 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from scripts import config, options
+from scripts import config, options, terminal
 from scripts.contract import check_parity, render_parity, write_parity
 from scripts.stack import candidates
 from scripts.stack.choice import open_stack
@@ -26,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     options.add_stack(parser)
     args = parser.parse_args(arguments)
     settings = options.apply(args, config.load())
-    console = Console()
+    console = terminal.console()
     with (
         tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
         open_stack(args, settings, candidates(settings, args.tree), Path(logs), console.print) as stack,

@@ -10,8 +10,10 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 from scripts.block import Place
+from scripts.escape import plain
 from scripts.model import Block, Profile
 
 
@@ -87,10 +89,10 @@ class SessionProgress:
         self._latest: dict[tuple[str, int], Block] = {}
         self._remaining_s = 0.0
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", markup=False),
             TimeElapsedColumn(),
             console=console,
         )
@@ -151,7 +153,7 @@ class SessionProgress:
         table = Table(title="requests/s so far (latest round)", expand=False)
         table.add_column("users", justify="right")
         for label in self._labels.values():
-            table.add_column(label, justify="right")
+            table.add_column(Text(plain(label)), justify="right")
         for level in self._profile.levels:
             cells = [self._cell(self._latest.get((backend, level))) for backend in self._labels]
             table.add_row(str(level), *cells)

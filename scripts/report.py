@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from scripts import terminal
 from scripts.contrast import contrast, render_contrast
 from scripts.history import read_run
 from scripts.model import PipelineError
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     run = read_run(directory / "run.json")
     report = write_report(run, directory)
-    console = Console()
+    console = terminal.console()
     console.print(render_terminal(run, summarize(run), report))
     if args.against:
         other = read_run(args.against)

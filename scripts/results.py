@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from scripts import prose
+from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import Commit, PipelineError, Run
 from scripts.recorder import INTERRUPTED
 
@@ -56,7 +56,7 @@ def keep(run: Run, results: Path, console: Console, write: Callable[[Path], obje
     """Give the run's folder its place and let ``write`` add what is made from it; says what stopped the session."""
     finished = (results / f"{run.id}.partial").rename(results / run.id)
     if not run.complete:
-        console.print(f"[bold]The session stopped early[/]: {escape(run.stopped_by)}", highlight=False)
+        console.print(f"The session stopped early: {plain(run.stopped_by, TEXT_LIMIT)}", highlight=False)
         console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
     try:
         _point_latest_to(finished)
@@ -85,9 +85,7 @@ def _mention_unfinished(results: Path, console: Console) -> None:
     """Say what a killed session has left: its finished blocks can still be reported."""
     for folder in sorted(results.glob("*.partial")):
         if (folder / "run.json").exists():
-            console.print(
-                f"[dim]·[/] {folder} is left of a killed session; `nox -s report -- {folder}` reports its blocks"
-            )
+            console.print(f"· {folder} is left of a killed session; `nox -s report -- {folder}` reports its blocks")
 
 
 def _point_latest_to(finished: Path) -> None:

@@ -13,13 +13,15 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from scripts.escape import plain
+from scripts import terminal
+from scripts.escape import TEXT_LIMIT, plain, without_commands
 from scripts.model import BROKEN, PipelineError
 
 SUMMARY_LIMIT = 1 << 20
 """Bytes that a step may add to the job's summary; GitHub shows none of a longer one."""
 ANNOTATIONS = 10
 """So many annotations of a kind does GitHub show of a step."""
+TITLE_LIMIT = 200
 OUTPUT = re.compile(r"[a-z_]+")
 
 _Event = TypeVar("_Event")
@@ -57,11 +59,12 @@ def add_summary(markdown: str) -> None:
 
 def annotate(kind: Literal["notice", "warning", "error"], title: str, text: str) -> None:
     """Show a line above the log and beside the check, or just print it. Nothing in the texts is taken for a command."""
+    shown = [without_commands(plain(*one)) for one in ((title, TITLE_LIMIT), (text, TEXT_LIMIT))]
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        escaped = plain(title).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-        print(f"::{kind} title={escaped}::{plain(text).replace('%', '%25')}", flush=True)
+        escaped = shown[0].replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+        terminal.emit(f"::{kind} title={escaped}::{shown[1].replace('%', '%25')}\n")
     else:
-        print(f"{kind}: {plain(title)}: {plain(text)}", flush=True)
+        print(f"{kind}: {shown[0]}: {shown[1]}", flush=True)
 
 
 def _append(variable: str, text: str) -> None:

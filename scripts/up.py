@@ -8,9 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from scripts import config, options
+from scripts import config, options, terminal
 from scripts.stack import Stack, candidates, check_alive
 from scripts.stack.choice import open_stack
 
@@ -25,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     options.add_stack(parser)
     args = parser.parse_args(arguments)
     settings = options.apply(args, config.load())
-    console = Console()
+    console = terminal.console()
     with (
         tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
         open_stack(args, settings, candidates(settings, args.tree), Path(logs), console.print) as stack,

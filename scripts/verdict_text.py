@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts import prose
-from scripts.escape import markdown, plain
+from scripts.escape import TEXT_LIMIT, markdown, plain
 from scripts.model import METRICS, Commit
 from scripts.verdict import BackendVerdict, Finding, Outcome, Verdict
 
@@ -56,7 +56,7 @@ def render_terminal(verdict: Verdict) -> RenderableType:
 
 
 def _terminal_table(backend: BackendVerdict) -> Table:
-    title = f"{plain(backend.label)}, {prose.count(backend.rounds, 'round')}"
+    title = Text(f"{plain(backend.label)}, {prose.count(backend.rounds, 'round')}", style="table.title")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("metric")
     for head in ("users", "verdict", "effect, 95% interval", "sees"):
@@ -64,7 +64,7 @@ def _terminal_table(backend: BackendVerdict) -> Table:
     for finding in backend.findings:
         _, metric, users, outcome, effect, interval, seen, _ = _row(backend, finding)
         shown = effect if finding.ratio is None else f"{effect} ({interval.replace('%', '')})"
-        table.add_row(metric, users, Text(outcome, style=STYLES[finding.outcome]), shown, seen)
+        table.add_row(metric, users, Text(outcome, style=STYLES[finding.outcome]), Text(plain(shown)), seen)
     return table
 
 
@@ -83,7 +83,7 @@ def body(verdict: Verdict) -> list[str]:
         rest = [(b, f) for b in verdict.backends for f in b.findings if f.outcome not in CHANGES]
         lines += _folded("Everything that was compared", _table(rest))
         lines += _folded("How it was measured", [f"- {line}" for line in _conditions(verdict)])
-    return lines + _folded("Repeat it", ["", f"    {plain(verdict.command)}", ""])
+    return lines + _folded("Repeat it", ["", f"    {plain(verdict.command, TEXT_LIMIT)}", ""])
 
 
 def fitted(text: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from scripts import alert, alerts, alerts_text, changes, config, detect, findings, store
 from scripts.alerts import CLOSED_BY_ITSELF, LABEL
 from scripts.changes import Changes
+from scripts.github import Issue
 from scripts.model import Event, Revision, Run
 from scripts.series import gather
 from tests.factories import LABELS, RUNS, make_history
@@ -185,3 +186,24 @@ def test_without_a_token_it_prints(
     capsys.readouterr()
     assert alert.main([str(output), "--print"]) == 0
     assert capsys.readouterr().out.startswith("Regression in FastAPI: Throughput, 10 users -")
+
+
+def test_nothing_in_a_change_ends_the_hidden_line_or_is_markup(line: Sequence[Revision]) -> None:
+    """Names and hashes come from records; the issue is found again by its first line."""
+    steps = {("fastapi", 5): 176}
+    runs = [on_line(run, line) for run in make_history(range(9), {}, levels=(10,), paired=True, statements=steps)]
+    series, left_out = gather(runs, line, GATES)
+    (change, *_) = findings.find(series, line, SETTINGS.detect, (), runs[-1].id, left_out).changes
+    loud = "--> <b>`@all` #1\u202e\U0001f600\n::set-output name=a::b"
+    replace = msgspec.structs.replace
+    change = replace(change, backends=(loud,), after=replace(change.after, commit=loud))
+    body = alerts_text.body(change, {loud: loud})
+    first, rest = body.split("\n", 1)
+    assert first.startswith("<!-- benchmark change {")
+    assert first.endswith("} -->")
+    assert first.isascii()
+    assert first.count("-->") == 1
+    assert "<b>" not in rest.replace("\\<b\\>", "").replace("`--> <b>'@a`", "")
+    assert "\u202e" not in body
+    issue = Issue(number=1, title="", state="open", body=body, user=None)
+    assert alerts.read_place(issue) == alerts.place_of(change)
