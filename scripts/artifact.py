@@ -26,15 +26,17 @@ def read_only_file(archive: bytes, name: str) -> bytes:
             entries = zipped.infolist()
             names = [entry.filename for entry in entries]
             if names != [name]:
-                shown = ", ".join(plain(other)[:40] for other in names[:3])
+                shown = ", ".join(plain(other, 40) for other in names[:3])
                 raise _refuse(f"holds {len(names)} entries ({shown}), not just {name}")
+            if entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise _refuse(f"{name} is compressed in a way that no upload is")
             mode = entries[0].external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise _refuse(f"{name} is not a regular file")
             with zipped.open(entries[0]) as file:
                 data = file.read(FILE_LIMIT + 1)
     except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError, struct.error) as error:
-        raise _refuse(f"is not a zip archive that can be read: {plain(str(error))[:100]}") from error
+        raise _refuse(f"is not a zip archive that can be read: {plain(str(error), 100)}") from error
     if len(data) > FILE_LIMIT:
         raise _refuse(f"{name} has more than {FILE_LIMIT} bytes")
     return data

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.history import replace
 from scripts.model import PipelineError
-from scripts.verdict import decode_verdict
+from scripts.verdict_record import decode_verdict
 from scripts.verdict_text import render_comment
 
 

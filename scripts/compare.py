@@ -10,17 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.markup import escape
 
-from scripts import checkout, config, events, noise, options, prose, runner
+from scripts import checkout, config, events, noise, options, prose, runner, terminal
 from scripts.history import replace
 from scripts.model import Commit, Run
 from scripts.results import exit_code, keep, make_run_id, measure_into
 from scripts.sides import Job, find_sides, measure_sides
 from scripts.stack import TargetError
 from scripts.stack.process import uninterrupted
-from scripts.verdict import BackendVerdict, Outcome, Verdict, encode_verdict, judge
+from scripts.verdict import BackendVerdict, Outcome, Verdict, judge
+from scripts.verdict_record import encode_verdict
 from scripts.verdict_text import render_terminal
 
 EPILOG = """\
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     args = _parser().parse_args(arguments)
     settings = options.apply(args, settings)
     profile = options.profile(args, settings)
-    console = Console()
+    console = terminal.console()
     if args.anchor:
         config.refuse_elsewhere("compare --anchor", "name the baseline: a branch, a tag or a commit")
     base = events.read_anchor(config.PROJECT / "history").commit if args.anchor else args.base
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     broken: list[BackendVerdict] = []
 
     def tell(line: str) -> None:
-        console.print(f"[dim]·[/] {escape(line)}", highlight=False)
+        console.print(f"· {line}", highlight=False)
 
     def say(run: Run | None, folder: Path) -> Verdict:
         priors = noise.read_priors(run.environment.stack) if run else {}

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from scripts.bounds import LABEL_LENGTH
+from scripts.escape import plain
 from scripts.model import (
     METRICS,
     Backend,
@@ -219,7 +221,8 @@ def _check(config: Config, name: str) -> None:
     for backend in config.backends:
         where = f"[backends.{backend.name}]"
         need(NAME.fullmatch(backend.name) is not None, where, f"its name must be {NAME_WORDS}")
-        need(bool(backend.label.strip()), f"{where} label", "must say something")
+        fits = backend.label == plain(backend.label, LABEL_LENGTH) != ""
+        need(fits, f"{where} label", f"must be one line of 1 to {LABEL_LENGTH} characters")
         need(bool(backend.folder), f"{where} folder", 'must name a folder as seen from here ("." is this one)')
         for key in ("endpoint", "health", "reset", "lists"):
             value = getattr(backend, key)

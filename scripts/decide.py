@@ -15,7 +15,8 @@ from scripts.github import GitHub
 from scripts.history import replace
 from scripts.model import Event, PipelineError
 from scripts.sides import find_base
-from scripts.verdict import BackendVerdict, Verdict, decode_verdict, judge
+from scripts.verdict import BackendVerdict, Verdict, judge
+from scripts.verdict_record import decode_verdict
 
 REGRESSION = 3
 """The exit code for a confirmed regression that nobody has accepted; `compare --fail-on-regression` has the same."""

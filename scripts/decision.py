@@ -12,22 +12,22 @@ from typing import Literal
 
 import msgspec
 
+from scripts.bounds import Name
+from scripts.escape import plain
 from scripts.model import BROKEN, Event, PipelineError, Struct
-from scripts.verdict import SCHEMA_VERSION as VERDICT_VERSION
 from scripts.verdict import BackendVerdict, Outcome, Verdict
+from scripts.verdict_record import contradiction, repeated
 
 SCHEMA_VERSION = 1
 LABEL = "benchmark: accepted"
 """The label of a pull request whose regressions are accepted, all of them."""
 FILE = "decision.json"
-MOST_ROWS = 2000
-"""More backends and findings than any session has; a record with more is not one of ours."""
 
 
 class Acceptance(Struct):
     """That a backend's regression is wanted, and who says so: an event of history/events.toml, or the label."""
 
-    backend: str
+    backend: Name
     by: Literal["event", "label"]
     text: str
 
@@ -123,11 +123,23 @@ def decode(data: bytes, name: str) -> Decision:
     try:
         decision = msgspec.json.decode(data, type=Decision)
     except BROKEN as error:
-        raise PipelineError(f"{name}: not a valid decision: {error}", again) from error
-    verdicts = [verdict for verdict in (decision.first, decision.second) if verdict]
-    if decision.schema_version != SCHEMA_VERSION or any(v.schema_version != VERDICT_VERSION for v in verdicts):
-        raise PipelineError(f"{name}: made by another version", again)
-    rows = sum(1 + len(backend.findings) for verdict in verdicts for backend in verdict.backends)
-    if rows + len(decision.accepted) > MOST_ROWS:
-        raise PipelineError(f"{name}: {rows} rows, which no session has", again)
+        raise PipelineError(f"{name}: not a valid decision: {plain(str(error))}", again) from error
+    if wrong := _contradiction(decision):
+        raise PipelineError(f"{name}: not a valid decision: {wrong}", again)
     return decision
+
+
+def _contradiction(decision: Decision) -> str:
+    """What in a decision cannot be, as `verdict_record.contradiction` says it of its verdicts."""
+    if decision.schema_version != SCHEMA_VERSION:
+        return f"schema_version {decision.schema_version}, this version reads {SCHEMA_VERSION}"
+    verdicts = {"first": decision.first, "second": decision.second}
+    for place, verdict in verdicts.items():
+        if verdict and (wrong := contradiction(verdict)):
+            return f"{place}: {wrong}"
+    names = {backend.backend for verdict in verdicts.values() if verdict for backend in verdict.backends}
+    accepted = [acceptance.backend for acceptance in decision.accepted]
+    if again := repeated(accepted):
+        return f"accepted: backend {again} occurs twice"
+    unknown = [name for name in accepted if name not in names]
+    return f"accepted: backend {unknown[0]} has no verdict" if unknown else ""

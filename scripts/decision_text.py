@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from scripts import prose, verdict_text
 from scripts.decision import LABEL, Decision
-from scripts.escape import markdown, plain
+from scripts.escape import markdown, shortened
 from scripts.model import METRICS
 from scripts.verdict import BackendVerdict, Finding
 from scripts.verdict_text import MARKER
 
 NO_VERDICT = "The session ended without a verdict: nothing can be said."
+REASON_LIMIT = 300
 HOW_TO_ACCEPT = (
     "Is it wanted? Add an `accepted` event with the commit and the backend to `history/events.toml` in this pull "
     f"request; or put the label `{LABEL}` on it and run the failed job again, which takes seconds."
@@ -70,10 +71,16 @@ def render(decision: Decision) -> str:
     return verdict_text.fitted("\n".join(lines) + "\n")
 
 
-def render_failure(conclusion: str, url: str) -> str:
-    """The comment where a run has left no decision that can be read. ``url``: of the run, from GitHub itself."""
-    what = "was cancelled" if conclusion == "cancelled" else f"ended ({plain(conclusion)})"
-    lines = [MARKER, f"**The benchmark {what} before it had a verdict: nothing can be said.**", ""]
+def render_failure(conclusion: str, url: str, refused: str = "") -> str:
+    """The comment where a run has left no decision that can be read. ``url``: of the run, from GitHub itself.
+
+    ``refused``: why the one that it has left was not read.
+    """
+    what = "was cancelled" if conclusion == "cancelled" else f"ended ({markdown(conclusion)})"
+    verdict = "a verdict that could be read" if refused else "a verdict"
+    lines = [MARKER, f"**The benchmark {what} before it had {verdict}: nothing can be said.**", ""]
+    if refused:
+        lines += [f"What it left was refused: {markdown(shortened(refused, REASON_LIMIT))}", ""]
     return "\n".join([*lines, f"[Its log]({url}) says why. This comment is replaced when it has run again.", ""])
 
 

@@ -229,8 +229,9 @@ class GitHub:
                 return
             answer = self._ask("GET", url, params=parameters)
             document = _decode(answer, Any)
-            items = document[within] if within else document
-            yield from _convert(items, list[type_], answer)  # type: ignore[valid-type]
+            if within:
+                document = document.get(within) if isinstance(document, dict) else None
+            yield from _convert(document, list[type_], answer)  # type: ignore[valid-type]
             url = answer.links.get("next", {}).get("url")
             parameters = None
             if url and httpx.URL(url).netloc != self._origin.netloc:
@@ -277,7 +278,7 @@ class GitHub:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return act()
-            except (_Unsure, _Limited, httpx.TransportError) as error:
+            except (_Unsure, _Limited, httpx.RequestError) as error:
                 wait_s = error.wait_s if isinstance(error, _Limited) else self._backoff_s(attempt)
                 reason = plain(str(error)) or type(error).__name__
                 if attempt == ATTEMPTS or wait_s > LONGEST_WAIT_S:
@@ -314,15 +315,15 @@ def rate_limited_s(answer: httpx.Response, now: float) -> float | None:
 def _message(answer: httpx.Response) -> str:
     try:
         return str(answer.json().get("message", ""))[:200]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
 
 
 def _decode(answer: httpx.Response, type_: Any) -> Any:
     try:
         return msgspec.json.decode(answer.content, type=type_)
-    except msgspec.DecodeError as error:
-        raise PipelineError(f"{answer.request.url.path}: not JSON: {error}", "") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PipelineError(f"{answer.request.url.path}: not JSON: {plain(str(error))}", "") from error
 
 
 def _convert(document: Any, type_: Any, answer: httpx.Response) -> Any:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from scripts import artifact, decision, decision_text, runner
+from scripts import artifact, config, decision, decision_text, runner
 from scripts.decision import Decision
-from scripts.escape import plain
 from scripts.github import Artifact, GitHub, Repository
 from scripts.model import PipelineError
 from scripts.verdict_text import MARKER
@@ -58,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         "one that is there. Reads a workflow_run event (GITHUB_EVENT_PATH) and asks GitHub for the rest.",
     ).parse_args(arguments)
     run = runner.event(_Event).workflow_run
+    settings = config.load()
     with GitHub.here() as github:
         number = find_pull_request(github, run)
         if number is None:
@@ -66,20 +66,34 @@ def main(arguments: Sequence[str]) -> int:
         if reason := nothing_to_say(github, run):
             runner.annotate("notice", "No comment", f"run {run.id} has nothing to say: {reason}")
             return 0
-        made = read_decision(github, run)
-        text = decision_text.render(made) if made else decision_text.render_failure(str(run.conclusion), run.html_url)
-        existing = github.own_comment(number, MARKER)
-        if existing is None:
-            if made and made.first and not made.first.backends:
-                print(f"pull request {number}: the change reaches no backend, so there is nothing to say")
-                return 0
-            print(f"pull request {number}: comment {github.create_comment(number, text, MARKER)} written")
-        elif (existing.body or "").strip() == text.strip():
-            print(f"pull request {number}: comment {existing.id} says so already")
-        else:
-            github.update_comment(existing.id, text)
-            print(f"pull request {number}: comment {existing.id} updated")
+        attempt, archive = fetch(github, run)
+        text = decision_text.render_failure(str(run.conclusion), run.html_url)
+        nothing = False
+        try:
+            made = check(archive, run, [backend.name for backend in settings.backends])
+            if made.first or attempt == run.run_attempt:
+                text = decision_text.render(made)
+                nothing = made.first is not None and not made.first.backends
+        except PipelineError as error:
+            runner.annotate("warning", "No record", error.message)
+            if archive is not None:
+                text = decision_text.render_failure(str(run.conclusion), run.html_url, error.message)
+        finally:  # whatever a record brings about here, it does not leave an old comment standing
+            print(f"pull request {number}: {_write(github, number, text, begin=not nothing)}")
     return 0
+
+
+def _write(github: GitHub, number: int, text: str, *, begin: bool) -> str:
+    """The text as the pull request's comment, or over the one that is there; what was done."""
+    existing = github.own_comment(number, MARKER)
+    if existing is None:
+        if not begin:
+            return "the change reaches no backend, so there is nothing to say"
+        return f"comment {github.create_comment(number, text, MARKER)} written"
+    if (existing.body or "").strip() == text.strip():
+        return f"comment {existing.id} says so already"
+    github.update_comment(existing.id, text)
+    return f"comment {existing.id} updated"
 
 
 def find_pull_request(github: GitHub, run: WorkflowRun) -> int | None:
@@ -128,24 +142,17 @@ def _has_follower(github: GitHub, run: WorkflowRun) -> bool:
     )
 
 
-def read_decision(github: GitHub, run: WorkflowRun) -> Decision | None:
-    """What the run has uploaded; None, with a warning in the log, where it is not there or not what it should be.
+def fetch(github: GitHub, run: WorkflowRun) -> tuple[int, bytes | None]:
+    """The latest attempt that has uploaded an archive, and that; None where there is none, or too large to be read.
 
     Where only other jobs were run again, the decision is that of an earlier attempt, which counts if it has a verdict.
     Where GitHub itself does not answer, that is an error: a good comment is not replaced by one that knows nothing.
     """
-    for attempt in range(run.run_attempt, 0, -1):
-        found = github.artifacts(run.id, f"decision-{attempt}")
-        if not found and attempt > 1:
-            continue
-        archive = github.download(found[0].id, artifact.ARCHIVE_LIMIT) if _announced(found) else None
-        try:
-            made = check(archive, run)
-        except PipelineError as error:
-            runner.annotate("warning", "No record", error.message[:500])
-            return None
-        return made if made.first or attempt == run.run_attempt else None
-    return None
+    attempts = range(run.run_attempt, 0, -1)
+    found = next(((n, some) for n in attempts if (some := github.artifacts(run.id, f"decision-{n}"))), None)
+    if found is None or not _announced(found[1]):
+        return run.run_attempt, None
+    return found[0], github.download(found[1][0].id, artifact.ARCHIVE_LIMIT)
 
 
 def _announced(found: Sequence[Artifact]) -> bool:
@@ -153,12 +160,19 @@ def _announced(found: Sequence[Artifact]) -> bool:
     return len(found) == 1 and not found[0].expired and found[0].size_in_bytes <= artifact.ARCHIVE_LIMIT
 
 
-def check(archive: bytes | None, run: WorkflowRun) -> Decision:
-    """The decision in an artifact's archive. Raises PipelineError where it is not there, or not about this run."""
+def check(archive: bytes | None, run: WorkflowRun, backends: Collection[str]) -> Decision:
+    """The decision in an artifact's archive. Raises PipelineError where it is not there, or not about this run.
+
+    ``backends``: those of this branch's bench.toml. A change that adds one is measured, and the job's summary has its
+    numbers; here a name that nobody has reviewed is not shown.
+    """
     if archive is None:
         raise PipelineError(f"run {run.id} has left no record of its decision that could be read")
     made = decision.decode(artifact.read_only_file(archive, decision.FILE), decision.FILE)
     for verdict in (made.first, made.second):
         if verdict and verdict.candidate.sha != run.head_sha:
-            raise PipelineError(f"the record is about {plain(verdict.candidate.sha)[:10]}, not {run.head_sha[:10]}")
+            raise PipelineError(f"the record is about {verdict.candidate.sha[:10]}, not {run.head_sha[:10]}")
+        for backend in verdict.backends if verdict else ():
+            if backend.backend not in backends:
+                raise PipelineError(f"the record has a backend {backend.backend}, which bench.toml here has not")
     return made

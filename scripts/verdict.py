@@ -14,9 +14,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
 import numpy as np
 
+from scripts.bounds import Count, Label, Level, Name, Ratio, Seconds, Share
 from scripts.model import (
     BROKEN,
     METRICS,
@@ -29,7 +29,6 @@ from scripts.model import (
     Environment,
     Layout,
     Metric,
-    PipelineError,
     Profile,
     Run,
     Struct,
@@ -62,15 +61,15 @@ class Finding(Struct):
     """
 
     metric: str
-    level: int | None
+    level: Level | None
     outcome: Outcome
-    rounds: int
-    matters: float
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    test_level: float | None = None
-    smallest_seen: float | None = None
+    rounds: Count
+    matters: Ratio
+    ratio: Ratio | None = None
+    low: Ratio | None = None
+    high: Ratio | None = None
+    test_level: Share | None = None
+    smallest_seen: Ratio | None = None
     reason: str = ""
 
 
@@ -80,19 +79,19 @@ class BackendVerdict(Struct):
     ``reason``: why nothing could be said, in words.
     """
 
-    backend: str
-    label: str
+    backend: Name
+    label: Label
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
-    statements: tuple[int | None, int | None] = (None, None)
-    failed: tuple[int, int] = (0, 0)
-    requests: tuple[int, int] = (0, 0)
-    rounds: int = 0
+    statements: tuple[Count | None, Count | None] = (None, None)
+    failed: tuple[Count, Count] = (0, 0)
+    requests: tuple[Count, Count] = (0, 0)
+    rounds: Count = 0
     reason: str = ""
 
 
 class Verdict(Struct):
-    """The record of a paired session and the only input of `comment`."""
+    """The record of a paired session and the only input of `comment`, read by `scripts.verdict_record`."""
 
     schema_version: int
     run_id: str
@@ -104,31 +103,12 @@ class Verdict(Struct):
     environment: Environment | None
     profile: Profile | None
     layout: Layout
-    false_alarms: float
-    invalid_blocks: Mapping[str, int]
-    blocks: int
-    wall_s: float
+    false_alarms: Share
+    invalid_blocks: Mapping[str, Count]
+    blocks: Count
+    wall_s: Seconds
     command: str
     stopped_by: str = ""
-
-
-def encode_verdict(verdict: Verdict) -> bytes:
-    """verdict.json"""
-    return msgspec.json.format(msgspec.json.encode(verdict), indent=1) + b"\n"
-
-
-def decode_verdict(data: bytes, name: str) -> Verdict:
-    """A verdict from JSON that anybody may have written; PipelineError names the file and the key that is wrong."""
-    try:
-        verdict = msgspec.json.decode(data, type=Verdict)
-    except BROKEN as error:
-        raise PipelineError(f"{name}: not a valid verdict: {error}", "make it anew: nox -s compare") from error
-    if verdict.schema_version != SCHEMA_VERSION:
-        raise PipelineError(
-            f"{name}: schema_version {verdict.schema_version}, this version reads {SCHEMA_VERSION}",
-            "compare again with this version",
-        )
-    return verdict
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:

@@ -10,7 +10,8 @@ import pytest
 
 from scripts import history
 from scripts.config import ROOT
-from scripts.verdict import Outcome, decode_verdict
+from scripts.verdict import Outcome
+from scripts.verdict_record import decode_verdict
 from scripts.verdict_text import MARKER
 from tests.test_bench import Bench, bench  # noqa: F401  the fixture
 

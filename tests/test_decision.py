@@ -11,7 +11,8 @@ from scripts import config, decision, decision_text
 from scripts.decide import main
 from scripts.decision import LABEL, Acceptance, Decision
 from scripts.model import Event, PipelineError
-from scripts.verdict import Outcome, Verdict, broken_backend, encode_verdict, judge
+from scripts.verdict import Outcome, Verdict, broken_backend, judge
+from scripts.verdict_record import encode_verdict
 from scripts.verdict_text import COMMENT_LIMIT, MARKER
 from tests.factories import make_paired_run
 

@@ -20,7 +20,8 @@ from scripts.model import PipelineError
 from scripts.stack import candidates, composition
 from scripts.stack.limits import Cpus
 from scripts.stack.process import wait_until
-from scripts.verdict import Outcome, decode_verdict
+from scripts.verdict import Outcome
+from scripts.verdict_record import decode_verdict
 from tests.factories import git
 from tests.test_bench import Bench, bench  # noqa: F401  the fixture
 

@@ -176,3 +176,15 @@ def test_what_the_environment_lacks_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
     with pytest.raises(PipelineError, match="GITHUB_TOKEN not set"):
         GitHub.here()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'"x"', b"\xff", b"[" * 100_000, b'{"artifacts": {"x": 1}}'])
+def test_an_answer_that_is_none_is_an_error_of_ours(content: bytes, clock: Clock, service: Service) -> None:
+    with open_github(service, clock) as github:
+        answers = httpx.MockTransport(lambda _: httpx.Response(200, content=content))
+        github._client = httpx.Client(transport=answers)
+        if content != b"[]":
+            with pytest.raises(PipelineError, match="/pulls: not "):
+                github.pulls("owner", "branch")
+        with pytest.raises(PipelineError, match="/artifacts: not "):
+            github.artifacts(1, "decision-1")

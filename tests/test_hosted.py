@@ -18,7 +18,8 @@ from scripts import checkout, config, history
 from scripts.config import ROOT
 from scripts.model import Run
 from scripts.results import make_run_id
-from scripts.verdict import encode_verdict, judge
+from scripts.verdict import judge
+from scripts.verdict_record import encode_verdict
 from scripts.verdict_text import MARKER
 from tests.factories import git, make_paired_run
 from tests.hosted import actions

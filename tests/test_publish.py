@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -273,6 +275,27 @@ def test_the_decision_of_an_earlier_attempt_is_found_where_only_other_jobs_were_
     assert "Regression" in texts(service)[0]
 
 
+FIRST = msgspec.to_builtins(about(decide(BAD)).first)
+
+
+def record(**changes: Any) -> bytes:
+    """A decision about this commit whose first verdict's first backend has other values."""
+    backend = FIRST["backends"][0] | changes
+    return zipped({decision.FILE: document(first=FIRST | {"backends": [backend]}, second=None)})
+
+
+def findings(**changes: Any) -> list[dict[str, Any]]:
+    first, *rest = FIRST["backends"][0]["findings"]
+    return [first | changes, *rest]
+
+
+def compressed(method: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr(decision.FILE, GOOD_RECORD)
+    return buffer.getvalue()
+
+
 GOOD_RECORD = decision.encode(about(decide(BAD, BAD)))
 HOSTILE: Mapping[str, bytes] = {
     "no archive": b"<html>",
@@ -280,6 +303,17 @@ HOSTILE: Mapping[str, bytes] = {
     "path": zipped({f"../{decision.FILE}": GOOD_RECORD}),
     "more files": zipped({decision.FILE: GOOD_RECORD, "payload.sh": b"#!/bin/sh"}),
     "bomb": zipped({decision.FILE: b"\0" * (artifact.FILE_LIMIT + 1)}),
+    "metric": record(findings=findings(metric="x")),
+    "level": record(findings=findings(level=999)),
+    "interval": record(findings=findings(low=5.0)),
+    "size": record(findings=findings(high=1e300)),
+    "backend that is not here": record(backend="my_backend"),
+    "backend's name": record(backend="@everyone"),
+    "label": record(label="x" * 10_000),
+    "nothing shown": record(findings=[]),
+    "nested": zipped({decision.FILE: b'{"first":' * 100_000}),
+    "lzma": compressed(zipfile.ZIP_LZMA),
+    "bzip2": compressed(zipfile.ZIP_BZIP2),
     "no JSON": zipped({decision.FILE: b"::set-env name=PATH::/tmp\n"}),
     "NaN": zipped({decision.FILE: document().replace(b'"wall_s":', b'"wall_s":NaN,"x":')}),
     "a million rows": zipped({decision.FILE: document(accepted=[{"backend": "a", "by": "label", "text": ""}] * 10**5)}),
@@ -291,9 +325,34 @@ HOSTILE: Mapping[str, bytes] = {
 def test_a_hostile_record_is_not_shown(service: Service, comment: Publish, what: str) -> None:
     service.open_pull(7, "fork", "feature", SHA)
     service.add_artifact(RUN, "decision-1", HOSTILE[what])
+    service.comment(7, f"{MARKER}\nwhat an earlier run said")
     printed = comment()
-    assert texts(service)[0].splitlines()[1].startswith("**The benchmark ended (success) before it had a verdict")
+    (text,) = texts(service)
+    said = "**The benchmark ended (success) before it had a verdict that could be read: nothing can be said.**"
+    assert text.splitlines()[:2] == [MARKER, said]
+    assert "What it left was refused: " in text
+    assert "@everyone" not in text
+    assert len(text) < 1_000
     assert not any(line.startswith("::") for line in printed.splitlines())
+
+
+def test_a_backend_of_the_change_is_named(service: Service, comment: Publish) -> None:
+    service.open_pull(7, "fork", "feature", SHA)
+    service.add_artifact(RUN, "decision-1", HOSTILE["backend that is not here"])
+    comment()
+    assert "refused: the record has a backend my\\_backend, which bench.toml here has not" in texts(service)[0]
+
+
+def test_a_fault_of_ours_leaves_no_old_comment_either(
+    service: Service, comment: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.open_pull(7, "fork", "feature", SHA)
+    service.comment(7, f"{MARKER}\nwhat an earlier run said")
+    upload(service)
+    monkeypatch.setattr(decision_text, "render", lambda made: {"x": ""}[made.first.outcome.value])
+    with pytest.raises(KeyError):
+        comment()
+    assert "before it had a verdict" in texts(service)[0]
 
 
 def test_an_oversized_record_is_not_even_fetched(service: Service, comment: Publish) -> None:

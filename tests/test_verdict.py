@@ -13,14 +13,13 @@ from scripts.verdict import (
     Finding,
     Outcome,
     broken_backend,
-    decode_verdict,
-    encode_verdict,
     judge,
     judge_backend,
     looks,
     undecided,
     worst,
 )
+from scripts.verdict_record import decode_verdict, encode_verdict
 from tests.factories import FAILED, make_paired_run
 
 SETTINGS = config.load()
