@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from scripts import history
+from scripts.bounds import Name, Sha
 from scripts.escape import plain
-from scripts.model import BROKEN, METRICS, Name, PipelineError, Revision, Run, Sha, Struct
+from scripts.model import BROKEN, METRICS, PipelineError, Revision, Run, Struct
 from scripts.verdict import log_ratios
 
 FOLDER = "unmeasured"

@@ -9,7 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from scripts import config
-from scripts.model import MOST_TIMES, MOST_USERS, Config, PipelineError, Profile
+from scripts.bounds import MOST_TIMES, MOST_USERS
+from scripts.model import Config, PipelineError, Profile
 
 _Number = TypeVar("_Number", int, float)
 

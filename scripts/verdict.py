@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from scripts.bounds import Count, Label, Level, Name, Ratio, Seconds, Share
+from scripts.bounds import Amount, Count, Label, Name, Probability, Ratio, Users
 from scripts.model import (
-    BROKEN,
     METRICS,
     Arm,
     Backend,
@@ -61,14 +60,14 @@ class Finding(Struct):
     """
 
     metric: str
-    level: Level | None
+    level: Users | None
     outcome: Outcome
     rounds: Count
     matters: Ratio
     ratio: Ratio | None = None
     low: Ratio | None = None
     high: Ratio | None = None
-    test_level: Share | None = None
+    test_level: Probability | None = None
     smallest_seen: Ratio | None = None
     reason: str = ""
 
@@ -103,10 +102,10 @@ class Verdict(Struct):
     environment: Environment | None
     profile: Profile | None
     layout: Layout
-    false_alarms: Share
+    false_alarms: Probability
     invalid_blocks: Mapping[str, Count]
     blocks: Count
-    wall_s: Seconds
+    wall_s: Amount
     command: str
     stopped_by: str = ""
 
