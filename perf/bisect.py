@@ -19,7 +19,7 @@ from scripts.history import replace
 from scripts.model import PipelineError
 from scripts.plant import Planted, control, plant
 from scripts.stack import Target
-from scripts.stack.sessions import CACHE
+from scripts.stack.leftovers import CACHE
 
 DOCUMENT = config.ROOT / "docs" / "bisect.md"
 FILE = "gunicorn.conf.py"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from scripts.model import Config, PipelineError, Profile, Run
 from scripts.results import make_run_id
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
+from scripts.stack.leftovers import session_folder
 from scripts.verdict import BackendVerdict, Outcome, broken_backend
 
 EPILOG = """\
@@ -105,7 +105,7 @@ def _measure(
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     job = Job(args, settings, profile, make_run_id(candidate, datetime.now(UTC)), seed, console)
     broken: list[BackendVerdict] = []
-    with tempfile.TemporaryDirectory(prefix="bench-backfill-") as name:
+    with session_folder("backfill") as name:
         (Path(name) / "logs").mkdir()
         try:
             return whole(measure_sides(job, sides, Path(name), broken, lambda _: None)), broken

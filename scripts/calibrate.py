@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from scripts.plant import Planted, control, parse, plant
 from scripts.results import make_run_id
 from scripts.sides import Job, measure_targets, whole
 from scripts.stack import Target
+from scripts.stack.leftovers import session_folder
 
 STORE = config.PROJECT / "history" / "calibration"
 DOCUMENT = config.PROJECT / "docs" / "calibration.md"
@@ -83,7 +83,7 @@ def _campaign(
             for case in cases
         )
         console.print(f"[{done + 1}/{wanted}] {case.backend}, {case.planted.text}", highlight=False, markup=False)
-        with tempfile.TemporaryDirectory(prefix="bench-calibrate-") as folder:
+        with session_folder("calibrate") as folder:
             cpu_ms = calibration.cpu_ms_per_request(sessions, case.backend)
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
         session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=whole(run))

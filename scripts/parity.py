@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from scripts import config, options, terminal
 from scripts.contract import check_parity, render_parity, write_parity
 from scripts.stack import candidates
 from scripts.stack.choice import open_stack
+from scripts.stack.leftovers import session_folder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, config.load())
     console = terminal.console()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
+        session_folder("logs") as logs,
         open_stack(args, settings, candidates(settings, args.tree), Path(logs), console.print) as stack,
     ):
         parity = check_parity(stack, settings.workload)

@@ -19,7 +19,7 @@ from scripts.progress import PairedProgress
 from scripts.recorder import INTERRUPTED, Recorder
 from scripts.stack import Say, Target, TargetError
 from scripts.stack.choice import open_stack
-from scripts.stack.sessions import CACHE
+from scripts.stack.leftovers import CACHE
 from scripts.verdict import BackendVerdict, broken_backend, undecided
 
 TRUNKS = ("origin/main", "main")

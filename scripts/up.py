@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from scripts import config, options, terminal
 from scripts.stack import Stack, candidates, check_alive
 from scripts.stack.choice import open_stack
+from scripts.stack.leftovers import session_folder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = options.apply(args, config.load())
     console = terminal.console()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-logs-") as logs,
+        session_folder("logs") as logs,
         open_stack(args, settings, candidates(settings, args.tree), Path(logs), console.print) as stack,
     ):
         for instance in stack.instances:

@@ -1,6 +1,5 @@
 """What tests of real parts share: the project's own cache, cages, and folders in memory."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from scripts import checkout, config
 from scripts.model import PipelineError, Revision
-from scripts.stack import packages
+from scripts.stack import leftovers, packages
 from scripts.stack.choice import why_not_compose
 from scripts.stack.limits import Cages
 from tests.factories import LABELS, RUNS
@@ -26,7 +25,7 @@ def cache() -> Path:
 @pytest.fixture(scope="module")
 def cages():
     """Cages of the kind that works here; a machine without limits still runs these tests."""
-    with Cages(f"bench-tests-{os.getpid()}", allow_unlimited=True) as cages:
+    with Cages(f"{leftovers.session_name()}-tests", allow_unlimited=True) as cages:
         yield cages
 
 

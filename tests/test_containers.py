@@ -17,7 +17,7 @@ import pytest
 
 from scripts import config, history
 from scripts.config import ROOT
-from scripts.stack import engine
+from scripts.stack import engine, leftovers
 from scripts.stack.process import wait_until
 from tests.test_bench import LONG, TINY, Bench, bench, session_processes
 
@@ -51,10 +51,10 @@ def test_an_interruption_at_any_moment(bench: Start, tmp_path: Path, moment: str
 def test_the_next_session_removes_what_a_killed_one_left(bench: Start, tmp_path: Path, found: engine.Engine) -> None:
     running = bench(*LONG, "--output", str(tmp_path), "--durability", "disk", stack="compose")
     running.wait_for("[2/3]")
+    project = leftovers.name_of(running.process.pid)
     running.process.kill()
     running.end()
     assert wait_until(lambda: session_processes(running.process.pid) == [], 10)
-    project = f"bench-{running.process.pid}"
     assert project in found.projects()
 
     after = bench(*TINY, "--output", str(tmp_path), stack="compose")

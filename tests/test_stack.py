@@ -18,7 +18,7 @@ import pytest
 
 from scripts import config
 from scripts.model import Config, Limits
-from scripts.stack import Instance, Stack, Target, check_alive, engine, sessions
+from scripts.stack import Instance, Stack, Target, check_alive, engine, leftovers
 from scripts.stack.compose import ComposeStack
 from scripts.stack.database import free_port
 from scripts.stack.native import NativeStack
@@ -92,7 +92,7 @@ def work(instance: Instance, requests: int = 20) -> None:
 
 
 def assert_nothing_left(kind: str) -> None:
-    name = sessions.session_name()
+    name = leftovers.session_name()
     assert not list(Path("/dev/shm").glob(f"{name}-*"))
     assert not [path for path in Path("/sys/fs/cgroup").glob(f"*/**/{name}") if path.is_dir()]
     if kind == "compose":

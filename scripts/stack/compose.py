@@ -22,15 +22,9 @@ from scripts.model import Config, Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, composition, engine, limits, machine
 from scripts.stack.accounts import Database
 from scripts.stack.database import HOST, START_TIMEOUT_S, free_port
+from scripts.stack.leftovers import is_gone, remove_leftovers, session_name
 from scripts.stack.process import uninterrupted, wait_until
-from scripts.stack.sessions import (
-    await_ready,
-    choose_ports,
-    is_gone,
-    memory_folder,
-    remove_leftovers,
-    session_name,
-)
+from scripts.stack.sessions import await_ready, choose_ports, memory_folder
 
 FILE = PROJECT / "docker-compose.yml"
 MEMORY_NEEDED_MB = 64  # the backends' files
@@ -203,7 +197,7 @@ class ComposeStack:
         self._engine = engine.find()
         cleaning.callback(self._engine.close)
         self._engine.remove_leftovers(is_gone)
-        remove_leftovers()
+        remove_leftovers(self._say)
         ports = choose_ports(targets)
         facts = machine.read_machine()
         allowed = os.sched_getaffinity(0)

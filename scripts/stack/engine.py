@@ -23,12 +23,13 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container as Raw
 
 from scripts.model import PipelineError
-from scripts.stack.process import uninterrupted
+from scripts.stack.process import end_group, run, spawn, uninterrupted
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 IMAGE = "org.opencontainers.image.title=bench-backend"
-TIMEOUT_S = 120
+TIMEOUT_S = 120.0
+STOP_S = 20.0
 TAIL_LINES = 20
 
 
@@ -48,7 +49,7 @@ def find() -> Engine:
     try:
         with socket.socket(socket.AF_UNIX) as probe:  # the SDK would leak its own where nobody listens
             probe.connect(path)
-        client = docker.DockerClient(base_url=host, timeout=TIMEOUT_S)
+        client = docker.DockerClient(base_url=host, timeout=int(TIMEOUT_S))
         info = client.info()
     except (OSError, DockerException) as error:
         reason = getattr(error, "strerror", None) or error
@@ -87,7 +88,7 @@ class Engine:
         """Pull those of these images that are not here."""
         for name in self.absent(images):
             say(f"fetching the image {name}")
-            done = _docker("pull", "--quiet", name)
+            done = _docker("pull", "--quiet", name, timeout_s=None)
             if done.returncode:
                 raise PipelineError(
                     f"the image {name} is not here and could not be fetched: {done.stderr.strip()}",
@@ -122,10 +123,10 @@ class Engine:
         """Start the services without waiting for them; started or not, nothing is under way when this returns."""
         job = _Compose(project, file, ("up", "--detach", "--no-build", "--no-deps", *services), logs / "compose.log")
         try:
-            code = job.wait()
+            code = job.wait(TIMEOUT_S)
         except BaseException:
             with uninterrupted():
-                job.wait()  # a container must not come to be after we have removed all that there are
+                job.end(TIMEOUT_S)  # a container must not come to be after we have removed all that there are
             raise
         if code:
             raise PipelineError(
@@ -254,21 +255,28 @@ class _Compose:
         self.log = log
         command = ("docker", "compose", "--progress", "plain", "--project-name", project, "--file", str(file))
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                [*command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._popen = spawn([*command, *arguments], stdout=output)
 
-    def wait(self) -> int:
-        return self._popen.wait()
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Its exit code. Raises PipelineError if it still runs after ``timeout_s``."""
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise PipelineError(
+                f"docker compose has not ended after {timeout_s:.0f} s; it said:\n{self.tail()}",
+                "see whether the engine answers (docker info), or use --stack native",
+            ) from error
+
+    def end(self, timeout_s: float) -> None:
+        """Let it end by itself, but not for longer than ``timeout_s``."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(timeout_s)
+        end_group(self._popen)
 
     def stop(self) -> None:
         if self._popen.poll() is None:
             self._popen.terminate()
-        self._popen.wait()
+        self.end(STOP_S)
 
     def tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
@@ -280,8 +288,14 @@ def _text(output: Any) -> str:
     return output.decode(errors="replace")
 
 
-def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+def _docker(*arguments: str, timeout_s: float | None = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    try:
+        return run(["docker", *arguments], timeout_s=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise PipelineError(
+            f"`docker {' '.join(arguments[:2])}` has not ended after {timeout_s:.0f} s",
+            "see whether the engine answers (docker info), or use --stack native",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from scripts.model import DatabaseSettings, PipelineError, Struct
 from scripts.stack import mysql_prefix, packages
+from scripts.stack.leftovers import session_folder
+from scripts.stack.process import run
 
 OLDEST_MYSQL = (8, 0)
 TITLES = {"mysql": "MySQL", "mariadb": "MariaDB"}
@@ -119,9 +120,7 @@ def _find_server(engine: str, program: str) -> Server | None:
 
 def _read_version(engine: str, command: tuple[str, ...]) -> str | None:
     try:
-        done = subprocess.run(
-            [*command, "--no-defaults", "--version"], capture_output=True, text=True, timeout=20, check=False
-        )
+        done = run([*command, "--no-defaults", "--version"], timeout_s=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return parse_version(engine, done.stdout) if done.returncode == 0 else None
@@ -133,7 +132,7 @@ def _provide_template(engine: str, server: Server, cache: Path) -> Path:
     if template.is_dir():
         return template
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="data-", dir=cache) as name:
+    with session_folder("data", cache) as name:
         data = Path(name).resolve() / "data"
         data.mkdir(mode=0o700)
         base = base_options(engine, server.options, data)
@@ -142,7 +141,7 @@ def _provide_template(engine: str, server: Server, cache: Path) -> Path:
         else:
             script = str(packages.find_program("mariadb-install-db"))
             command = [script, *base, "--auth-root-authentication-method=normal", "--skip-test-db"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = run(command)
         if done.returncode != 0:
             end = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
             raise PipelineError(

@@ -23,6 +23,8 @@ PERIOD_US = 100_000
 MIB = 1024 * 1024
 UNIFIED = Path("/sys/fs/cgroup")
 NOWHERE = Path("/nonexistent")
+MARK = "BENCH_CAGE"
+"""The variable that a process without control groups has its cage's name in."""
 Kind = Literal["v1", "v2", "scope", "none"]
 
 
@@ -343,7 +345,7 @@ class OpenCage(Cage):
     def __init__(self, name: str, cpus: str, limits: Limits | None) -> None:
         super().__init__(name, cpus, limits)
         self._leader: int | None = None
-        self._marker = f"BENCH_CAGE={name}-{os.getpid()}"
+        self._marker = f"{MARK}={name}-{os.getpid()}"
         self._cpu_s = 0.0
 
     def wrap(self, argv: Sequence[str]) -> list[str]:

@@ -12,15 +12,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from scripts.model import PipelineError
+from scripts.stack.leftovers import session_folder
 from scripts.stack.packages import last_error
+from scripts.stack.process import run
 
 NEEDED_MB = 700
 KEYRINGS = (
@@ -61,7 +61,7 @@ def provide(cache: Path, say: Callable[[str], None] = print) -> Path:
             "free some disk space",
         )
     say("Fetching MySQL into a private folder (about 60 MB, once; the system is not changed)")
-    with tempfile.TemporaryDirectory(prefix="mysql-", dir=cache) as name:
+    with session_folder("mysql", cache) as name:
         work = Path(name).resolve()
         packages = _download(work)
         _unpack(packages, work / "prefix")
@@ -121,21 +121,21 @@ def _loaders(folder: Path) -> list[Path]:
 
 def _download(work: Path) -> list[Path]:
     """The server's package and every library that it needs, as files in ``work``."""
-    run = _private_apt(work)
-    _run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], run, work)
-    found = _run(["apt-cache", "search", "--names-only", "^mysql-server-core"], run, work)
+    environment = _private_apt(work)
+    _run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"], environment, work)
+    found = _run(["apt-cache", "search", "--names-only", "^mysql-server-core"], environment, work)
     package = choose_package(line.split(" ")[0] for line in found.splitlines())
     if package is None:
         raise UnavailableError(
             "neither this system nor its package archive has a MySQL server",
             "install MySQL 8.0 or later so that `mysqld` is on the PATH (its service need not run)",
         )
-    planned = _run(["apt-get", "install", "--simulate", package], run, work)
+    planned = _run(["apt-get", "install", "--simulate", package], environment, work)
     closure = [line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")]
-    folder = work / "packages"
-    folder.mkdir()
-    _run(["apt-get", "download", *(name for name in closure if not UNUSED.match(name))], run, folder)
-    return sorted(folder.glob("*.deb"))
+    downloads = work / "packages"
+    downloads.mkdir()
+    _run(["apt-get", "download", *(name for name in closure if not UNUSED.match(name))], environment, downloads)
+    return sorted(downloads.glob("*.deb"))
 
 
 def _private_apt(work: Path) -> dict[str, str]:
@@ -167,7 +167,7 @@ def _debian_source(codename: str) -> str:
     """The unstable suite of the archive that this machine already uses, verified with Debian's keyring."""
     template = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
     command = ["apt-get", "indextargets", "--no-release-info", "--format", template, "Created-By: Packages"]
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    output = run(command).stdout
     uri = choose_archive((Target(*line.split("|")) for line in output.splitlines() if line.count("|") == 2), codename)
     keyring = next((path for path in KEYRINGS if path.exists()), None)
     if uri is None or keyring is None:
@@ -198,9 +198,7 @@ def _unpack(packages: Sequence[Path], prefix: Path) -> None:
 
 
 def _run(command: Sequence[str], env: dict[str, str], cwd: Path) -> str:
-    done = subprocess.run(
-        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done = run(command, env=env, cwd=cwd)
     if done.returncode != 0:
         error = last_error(done.stderr)
         full = "No space left on device" in done.stderr

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import os
 import platform
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from scripts import k6
-from scripts.model import Config, DatabaseSettings, Environment, Limits
-from scripts.stack import Instance, Say, Target, environments, limits, machine, naming, packages
+from scripts.model import Config, DatabaseSettings, Environment, Limits, PipelineError
+from scripts.stack import Instance, Say, Target, engine, environments, limits, machine, naming, packages
 from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
-from scripts.stack.process import Process, uninterrupted
-from scripts.stack.sessions import (
-    CACHE,
-    await_ready,
-    check_port_free,
-    choose_ports,
-    memory_folder,
-    remove_leftovers,
-    session_name,
-)
+from scripts.stack.leftovers import CACHE, is_gone, remove_leftovers, session_folder, session_name
+from scripts.stack.process import Process, preparing, uninterrupted
+from scripts.stack.sessions import await_ready, check_port_free, choose_ports, memory_folder
 
 MEMORY_NEEDED_MB = 1024  # the database's data, and the backends' files
 ENVIRONMENT_BYTES = 16_384
@@ -171,12 +162,20 @@ class NativeStack:
     def _limits(self, target: Target) -> Limits | None:
         return (target.limits or self._config.limits) if self.limited else None
 
+    def _choose_ports(self) -> dict[str, int]:
+        """Where one is in use, a killed session's containers may have it; only then is an engine asked."""
+        try:
+            return choose_ports(self._targets)
+        except PipelineError:
+            with contextlib.suppress(PipelineError), contextlib.closing(engine.find()) as found:
+                found.remove_leftovers(is_gone)
+            return choose_ports(self._targets)
+
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config = self._config
-        ports = choose_ports(self._targets)
-        remove_leftovers()
-        session = session_name()
-        self._cages = cleaning.enter_context(limits.Cages(session, allow_unlimited=self._allow_unlimited))
+        remove_leftovers(self._say)
+        ports = self._choose_ports()
+        self._cages = cleaning.enter_context(limits.Cages(session_name(), allow_unlimited=self._allow_unlimited))
         self.limited = self._cages.kind != "none"
         facts = machine.read_machine()
         allowed = os.sched_getaffinity(0)
@@ -185,7 +184,7 @@ class NativeStack:
 
         packages.provide_build_tools(self._say)
         CACHE.mkdir(exist_ok=True)
-        with concurrent.futures.ThreadPoolExecutor() as pool:
+        with preparing() as pool:
             self._say("providing the database and the backends' environments")
             installing = pool.submit(provide_database, config.database, CACHE, self._say)
             made = dict(zip(self._targets, pool.map(_provide_python, self._targets), strict=True))
@@ -193,13 +192,13 @@ class NativeStack:
 
         cleaning.callback(os.sched_setaffinity, 0, allowed)
         os.sched_setaffinity(0, limits.parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
-        folder = Path(cleaning.enter_context(memory_folder(MEMORY_NEEDED_MB)))
+        memory = Path(cleaning.enter_context(memory_folder(MEMORY_NEEDED_MB)))
         self.database_cage = self._cages.make("database", cpus.database)
         self.generator_cage = self._cages.make("generator", cpus.generator)
         self._say(f"starting {installation.title}, its data in {_place(config.database)}")
-        data = folder
+        data = memory
         if config.database.durability == "disk":
-            data = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix=f"{session}-", dir=CACHE)))
+            data = Path(cleaning.enter_context(session_folder("disk", CACHE)))
         self.database = cleaning.enter_context(
             DatabaseServer(installation, config.database, self.database_cage, data, self._logs / "database.log")
         )
@@ -207,7 +206,7 @@ class NativeStack:
             slot = Slot(
                 number=len(self.instances),
                 port=ports[target.name],
-                folder=folder / f"{len(self.instances):02}",
+                folder=memory / f"{len(self.instances):02}",
                 cage=self._cages.make(target.name, cpus.backend, self._limits(target)),
                 account=target.name,
                 variables={**config.environment, **self.database.account(target.name)},

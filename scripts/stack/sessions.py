@@ -1,45 +1,21 @@
-"""What every kind of stack has: the session's name and folders, its ports, and backends that answer."""
+"""What every kind of stack has: a folder in memory, ports, and backends that answer."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import tempfile
 import urllib.request
 from collections.abc import Sequence
-from pathlib import Path
 
 from scripts.config import ROOT
 from scripts.model import PipelineError
-from scripts.stack import Instance, Target, TargetError, limits
+from scripts.stack import Instance, Target, TargetError
 from scripts.stack.database import free_port
+from scripts.stack.leftovers import MEMORY, session_folder
 from scripts.stack.process import wait_until
 
-CACHE = ROOT / ".cache"
-MEMORY = Path("/dev/shm")
 READY_S = 60.0
-PREFIX = "bench-"
-
-
-def session_name() -> str:
-    """``bench-PID``: what the session's folders, control groups and containers are named after."""
-    return f"{PREFIX}{os.getpid()}"
-
-
-def is_gone(name: str) -> bool:
-    """Whether ``bench-PID`` or ``bench-PID-...`` names a session whose process has ended."""
-    pid = name.removeprefix(PREFIX).split("-")[0]
-    return name.startswith(PREFIX) and pid.isdigit() and not Path(f"/proc/{pid}").exists()
-
-
-def remove_leftovers() -> None:
-    """Remove the folders and control groups of sessions that were killed: those named after a process that is gone."""
-    for parent in (MEMORY, CACHE):
-        for folder in parent.glob(f"{PREFIX}*-*"):
-            if is_gone(folder.name):
-                shutil.rmtree(folder, ignore_errors=True)
-    limits.remove_groups(PREFIX, is_gone)
 
 
 def memory_folder(needed_mb: int) -> tempfile.TemporaryDirectory[str]:
@@ -50,7 +26,7 @@ def memory_folder(needed_mb: int) -> tempfile.TemporaryDirectory[str]:
             f"{MEMORY} has {free_mb} MB free; the session's files need {needed_mb} MB there",
             f"make it larger: mount -o remount,size=2g {MEMORY} (in a container: --shm-size=2g)",
         )
-    return tempfile.TemporaryDirectory(prefix=f"{session_name()}-", dir=MEMORY, ignore_cleanup_errors=True)
+    return session_folder("memory", MEMORY)
 
 
 def choose_ports(targets: Sequence[Target]) -> dict[str, int]:
