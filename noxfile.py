@@ -5,8 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import nox
 
@@ -16,7 +24,56 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "workflows", "tests"]
 
 ROOT = Path(__file__).parent
+UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 INTERRUPT_S = 60.0  # a step that is interrupted stops what it started before it ends
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HELD_BACK = ("env", "--block-signal=INT,TERM,HUP")  # not every env can
+# What nox runs gets a Ctrl-C when nox ends without ending it first, as it does when it is killed (prctl(2)).
+TIED = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
+runs_step = False
+if not os.access(os.environ.get("HOME", ""), os.W_OK):  # without a home uv does not know where to keep things
+    os.environ.setdefault("UV_CACHE_DIR", str(ROOT / ".cache" / "uv"))
+
+
+def end(number: int, _frame: FrameType | None) -> NoReturn:
+    """End nox as Ctrl-C does, and what it runs, which must be told: a signal to nox reaches nox alone.
+
+    A terminal's Ctrl-C reaches both, and a check is not told again. A step is: it takes the second for the first.
+    """
+    if number != signal.SIGINT or runs_step or not in_foreground():
+        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGINT)
+    raise KeyboardInterrupt
+
+
+def in_foreground() -> bool:
+    """Whether a Ctrl-C in this process's terminal reaches this process."""
+    try:
+        with Path("/dev/tty").open() as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+# SIGINT even where it is ignored: a shell has what it runs in the background of a script ignore it. But whoever has us
+# ignore SIGHUP (nohup) wants us to go on. start_benchmark.sh has held them back: Python answers with a traceback.
+for ending in ENDING:
+    if ending != signal.SIGHUP or signal.getsignal(ending) != signal.SIG_IGN:
+        signal.signal(ending, end)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+def run(session: nox.Session, *command: str, step: bool = False) -> None:
+    """Run a program. A ``step`` starts with signals held back, and lets them through when it is ready for them."""
+    global runs_step
+    runs_step = step
+    held = HELD_BACK if step and subprocess.run([*HELD_BACK, "true"], capture_output=True).returncode == 0 else ()
+    session.log(shlex.join(command))
+    session.run(
+        *held, *TIED, *command,
+        log=False, external=True, interrupt_timeout=INTERRUPT_S, terminate_timeout=INTERRUPT_S,
+    )  # fmt: skip
 
 
 def environment(session: nox.Session, lock: str) -> str:
@@ -25,25 +82,21 @@ def environment(session: nox.Session, lock: str) -> str:
     python, made_from = folder / "bin" / "python", folder / lock
     text = (ROOT / lock).read_text()
     if not made_from.exists() or made_from.read_text() != text:
-        session.run_install("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), lock)
+        session.run_install(*TIED, UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+        session.run_install(*TIED, UV, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), lock)
         made_from.write_text(text)
     return str(python)
 
 
 def step(session: nox.Session) -> None:
     """Run the step that has the session's name, with the session's arguments."""
-    python = environment(session, "requirements.txt")
-    session.run(
-        python, "-m", "scripts", session.name, *session.posargs,
-        interrupt_timeout=INTERRUPT_S, terminate_timeout=INTERRUPT_S,
-    )  # fmt: skip
+    run(session, environment(session, "requirements.txt"), "-m", "scripts", session.name, *session.posargs, step=True)
 
 
 def check(session: nox.Session, program: str, *arguments: str) -> None:
-    """Run a program of the development environment."""
+    """Run a program of the development environment (Python's own as modules: a script does not stand every path)."""
     python = environment(session, "requirements-dev.txt")
-    session.run(str(Path(python).with_name(program)), *arguments, interrupt_timeout=INTERRUPT_S)
+    run(session, str(Path(python).with_name(program)), *arguments)
 
 
 @nox.session
@@ -163,8 +216,7 @@ def import_(session: nox.Session) -> None:
 @nox.session
 def perf(session: nox.Session) -> None:
     """Measure the project's own parts against others (-- detect, -- site)."""
-    python = environment(session, "requirements-perf.txt")
-    session.run(python, "-m", "perf", *session.posargs, interrupt_timeout=INTERRUPT_S)
+    run(session, environment(session, "requirements-perf.txt"), "-m", "perf", *session.posargs)
 
 
 @nox.session
@@ -189,7 +241,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
-    check(session, "mypy", *session.posargs)
+    check(session, "python", "-m", "mypy", *session.posargs)
 
 
 @nox.session
@@ -198,11 +250,22 @@ def workflows(session: nox.Session) -> None:
     files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
     check(session, "zizmor", "--offline", "--quiet", "--persona=pedantic", "--strict-collection", ".github")
     for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
-        check(session, "check-jsonschema", "--builtin-schema", schema, *files)
-    check(session, "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+        check(session, "python", "-m", "check_jsonschema", "--builtin-schema", schema, *files)
+    check(
+        session, "python", "-m", "check_jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"
+    )
     check(session, "shellcheck", "start_benchmark.sh", ".ci/run", "apps/databases.sh")
     examples = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("examples/*/docker-compose.yml"))]
-    check(session, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml", *examples)
+    check(
+        session,
+        "python",
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "docker-compose.yml",
+        *examples,
+    )
     check(session, "hadolint", "apps/Dockerfile", *map(str, sorted(ROOT.glob("examples/*/*/Dockerfile"))))
 
 
@@ -219,7 +282,7 @@ def lock(session: nox.Session) -> None:
         *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header"),
         *("--no-emit-index-url", "--quiet", *session.posargs),
     ]
-    compile_ = ("uv", "pip", "compile", *options)
+    compile_ = (UV, "pip", "compile", *options)
     session.run(*compile_, "--group", "nox", "-o", "requirements-nox.txt")
     session.run(*compile_, "pyproject.toml", "-o", "requirements.txt")
     session.run(

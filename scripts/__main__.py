@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":  # what ends a step waits until one can be ended: within an import it would be a traceback
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
 import importlib
 import keyword
 import os
-import signal
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
 
 from scripts import terminal
 from scripts.model import PipelineError
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a step cleanly, with what is finished kept."""
+REPEATED_S = 1.0
+"""A second signal within this time means what the first one meant: a closing terminal tells nox and its step."""
 STEPS = {
     "up": "start the stack, print its addresses, keep it running until Ctrl-C",
     "parity": "prove that the backends do equal work, or name the difference",
@@ -58,10 +67,11 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if step not in STEPS:
         errors.print(f"unknown step {step!r}: the steps are {', '.join(STEPS)}", style="red")
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _answer_signals()
     try:
-        code = int(importlib.import_module(f"scripts.{module_of(step)}").main(rest))
+        module = importlib.import_module(f"scripts.{module_of(step)}")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        code = int(module.main(rest))
     except PipelineError as error:
         terminal.fail(step, error)
         code = 1
@@ -72,19 +82,38 @@ def _dispatch(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except Exception:
+        errors.print(traceback.format_exc(), style="red")
+        errors.print(f"{step}: this program does not expect that; the lines above are needed to mend it")
+        code = 1
     _ignore_signals()
     return code
 
 
+def _answer_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP end a step, whoever started it.
+
+    SIGINT even where it is ignored: a shell has what it runs in the background of a script ignore it, and we say that
+    Ctrl-C stops us. But whoever has us ignore SIGHUP (nohup(1)) wants us to go on when the terminal closes.
+    """
+    last_s = -REPEATED_S
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        repeated, last_s = now_s - last_s < REPEATED_S, now_s
+        if not repeated:
+            raise KeyboardInterrupt
+
+    for number in ENDING:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
 def _ignore_signals() -> None:
     """Nothing is left to interrupt: a late Ctrl-C must not change the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM and SIGHUP end a step as Ctrl-C does: cleanly, with what is finished kept."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
