@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -116,7 +117,8 @@ def load(stack: Stack, config: Config, instances: Sequence[Instance], level: int
     free_mb = _free_mb(raw.parent)
     if free_mb < DISK_NEEDED_MB:
         raise _disk_full(raw.parent, free_mb)
-    log = raw.with_suffix(".log")
+    log = raw.parent.parent / "logs" / f"k6-{raw.name.partition('.')[0]}.log"
+    log.parent.mkdir(exist_ok=True)
     urls: dict[Arm, str] = {i.target.arm: i.url + i.target.backend.endpoint for i in instances}
     with Process(
         "k6",
@@ -130,14 +132,31 @@ def load(stack: Stack, config: Config, instances: Sequence[Instance], level: int
         while process.wait(0.2) is None:
             check_alive(stack)
             if time.monotonic() > deadline:
-                raise PipelineError(f"k6 did not end within {limit_s:.0f} s", f"its log: {process.tail()}")
+                raise PipelineError(f"k6 did not end within {limit_s:.0f} s:\n{process.tail()}".strip(), _see(log))
         check_alive(stack)
         if process.returncode:
             free_mb = _free_mb(raw.parent)
             if free_mb < 1:
                 raise _disk_full(raw.parent, free_mb)
-            raise PipelineError(f"k6 ended with code {process.returncode}:\n{process.tail()}", "see k6's message")
+            raise _ended(process)
     log.unlink()
+
+
+def _ended(process: Process) -> PipelineError:
+    """What to say of a k6 that ended otherwise than well: by itself, or by a signal (also to a shell around it)."""
+    code, said = process.returncode or 0, process.tail()
+    number = -code if code < 0 else code - 128
+    if code != k6.ABORTED and number <= 0:
+        return PipelineError(f"k6 ended with code {code}:\n{said}".strip(), _see(process.log))
+    how = signal.Signals(number).name if number in set(signal.Signals) else "a signal"
+    return k6.UnfinishedError(
+        f"k6 was ended by {how} before its load was over\n{said}".strip(),
+        f"see what ends it: too little memory is the usual reason (dmesg). {_see(process.log)}",
+    )
+
+
+def _see(log: Path) -> str:
+    return f"k6's log is {log.parent.name}/{log.name} in the session's folder"
 
 
 def _reset(stack: Stack, instance: Instance) -> None:
@@ -149,6 +168,7 @@ def _reset(stack: Stack, instance: Instance) -> None:
             response.read()
     except OSError as error:
         check_alive(stack)
+        stack.database.check_answers()
         raise PipelineError(
             f"backend {instance.target.name}: POST {backend.reset} failed: {error}\n{instance.tail()}",
             "its log is above; run `nox -s parity`",

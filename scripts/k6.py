@@ -6,11 +6,14 @@ the latency histogram, with buckets of 0.1 %, is kept.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zlib
@@ -32,10 +35,17 @@ DRAIN_S = 60
 """After so many seconds k6 gives a request up."""
 GRACE_S = 15.0
 """So long it may take beyond that until it has ended."""
+VERSION_S = 20.0
+ABORTED = 105
+"""Its exit code when SIGINT or SIGTERM ended it (k6, errext/exitcodes: ExternalAbort)."""
 CHUNK = 20_000
 BUCKETS_PER_E = 1000
 """Buckets of the latency histogram for a factor e: a bucket is 0.1 % wide, a quantile at most 0.05 % off."""
 SMALLEST_MS = 1e-3
+
+
+class UnfinishedError(PipelineError):
+    """k6 was ended from outside before its load was over, which says nothing about what it loaded: load it again."""
 
 
 class Generator(NamedTuple):
@@ -64,11 +74,40 @@ def find(explicit: str | None = None) -> Generator:
 
 
 def _identify(path: Path) -> Generator:
-    answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30, check=False)
-    found = re.search(r"v(\d+\.\d+\.\d+\S*)", answer.stdout)
-    if answer.returncode or not found:
-        raise PipelineError(f"{path} is not k6: {(answer.stdout + answer.stderr).strip()[:200]}", "point K6 at a k6")
+    said = _ask_version(path)
+    found = re.search(r"v(\d+\.\d+\.\d+\S*)", said)
+    if not found:
+        raise _not_k6(path, f"it says {said.strip()[:200]!r} to `version`")
     return Generator(path, found[1])
+
+
+def _ask_version(path: Path) -> str:
+    """What it prints; all that it has started is ended again, since what is asked may be any program."""
+    try:
+        with subprocess.Popen(
+            [path, "version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=VERSION_S)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    except subprocess.TimeoutExpired as error:
+        raise _not_k6(path, f"it has not answered to `version` within {VERSION_S:.0f} s") from error
+    except OSError as error:  # no program, or one whose interpreter is not there
+        raise _not_k6(path, f"it cannot be run: {error.strerror}") from error
+    text = output.decode(errors="replace")
+    if process.returncode:
+        raise _not_k6(path, f"`version` ended with code {process.returncode}: {text.strip()[:200]}")
+    return text
+
+
+def _not_k6(path: Path, reason: str) -> PipelineError:
+    return PipelineError(f"{path} is not k6: {reason}", "set K6 to the path of a k6 program, or unset it")
 
 
 def command(generator: Generator, scenario: str, output: Path) -> list[str]:
@@ -152,10 +191,15 @@ def points(path: Path, arms: Sequence[Arm], longest_s: float) -> Iterator[Point]
                     point = _checked(decode_point(line), arms, longest_s, started=started)
                     started = started or point.metric == LOAD_STARTED
                     yield point
-    except (EOFError, OSError, OverflowError, RecursionError, zlib.error, msgspec.DecodeError, ValueError) as error:
-        raise PipelineError(
+    except (EOFError, OSError, zlib.error) as error:
+        raise UnfinishedError(
             f"{path.name}, line {number}: not k6's complete NDJSON output: {error}",
-            "k6 was killed, is not one that this project knows, or the disk is full; measure the block again",
+            "k6 was killed, or the disk is full; measure the block again",
+        ) from error
+    except (OverflowError, RecursionError, msgspec.DecodeError, ValueError) as error:
+        raise PipelineError(
+            f"{path.name}, line {number}: not k6's NDJSON output: {error}",
+            "this k6 is not one that this project knows; take another one (K6), and measure the block again",
         ) from error
     if not started:
         raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")

@@ -72,6 +72,9 @@ class PairedProgress:
     def waiting(self) -> None:
         self._tell("waiting: something else takes CPU from this machine")
 
+    def repeating(self, reason: str) -> None:
+        self._console.print(f"        measured again: {reason}", highlight=False, markup=False)
+
     def _tell(self, text: str) -> None:
         if self._status is not None:
             self._status.update(text)
@@ -141,6 +144,9 @@ class SessionProgress:
         elif self._last != text:
             self._console.print(text)
         self._last = text
+
+    def repeating(self, reason: str) -> None:
+        self._console.print(f"        measured again: {reason}", highlight=False, markup=False)
 
     def _tell(self, text: str) -> None:
         self._bar.update(self._task, description=text)

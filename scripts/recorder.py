@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from scripts import history, k6
 from scripts.block import Place, load, measure, running
-from scripts.model import SCHEMA_VERSION, Block, Commit, Config, ParitySummary, PipelineError, Profile, Run
+from scripts.model import SCHEMA_VERSION, Block, Commit, Config, Load, ParitySummary, PipelineError, Profile, Run
 from scripts.stack import Instance, Stack
 from scripts.stack.meter import probe
 from scripts.stack.process import uninterrupted
 
+Measured = TypeVar("Measured")
 INTERRUPTED = "interrupted"
+LOADS = 3
+"""So many times at most is k6 started for a block, or to warm up, where something ends it from outside."""
 SETTLE_S = (0.5, 25.0)
 """Least and most seconds before the window."""
 SETTLE_LATENCIES = 1.2
@@ -38,6 +44,8 @@ class Progress(Protocol):
     def measured(self, blocks: Sequence[Block], finished: int) -> None: ...
 
     def waiting(self) -> None: ...
+
+    def repeating(self, reason: str) -> None: ...
 
 
 class Recorder:
@@ -102,6 +110,18 @@ class Recorder:
                 raise
         return run
 
+    def note_fault(self, error: Exception) -> str:
+        """Keep the traceback of an error that nobody has foreseen, and show it; returns what to say of it."""
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write(text)
+        with contextlib.suppress(OSError):  # the disk may be what is at fault
+            (self._directory / "logs").mkdir(exist_ok=True)
+            (self._directory / "logs" / "traceback.log").write_text(text)
+        return (
+            f"what this program does not expect: {type(error).__name__}: {error}\n"
+            "its traceback, logs/traceback.log in the session's folder, is needed to mend it"
+        )
+
     def snapshot(self, *, complete: bool = False, stopped_by: str = "") -> Run:
         """The run as it is now."""
         load_s = {  # by the steady clock where the wall clock stepped
@@ -123,9 +143,13 @@ class Recorder:
         name = instance.target.backend.name
         self.progress.warming(name)
         raw = self._directory / "raw" / f"warmup-{instance.target.name}.ndjson.gz"
-        with running([instance]):
-            load(self.stack, self.config, [instance], level, self.profile.warmup_s, raw)
-        seen = k6.read(raw, 0.0, self.profile.warmup_s)["candidate"].load
+
+        def warm() -> Load:
+            with running([instance]):
+                load(self.stack, self.config, [instance], level, self.profile.warmup_s, raw)
+            return k6.read(raw, 0.0, self.profile.warmup_s)["candidate"].load
+
+        seen = self._insist(warm)
         raw.unlink()
         self._rate_rps[name] = seen.requests / max(seen.load_s, self.profile.warmup_s)
 
@@ -142,11 +166,23 @@ class Recorder:
     def measure(self, instances: Sequence[Instance], place: Place, finished: int, remaining_s: float) -> list[Block]:
         """Measure a block of every instance at once, and keep it."""
         self.progress.measuring(place, finished, remaining_s)
-        blocks = measure(self.stack, self.config, instances, place, self._directory)
+        blocks = self._insist(lambda: measure(self.stack, self.config, instances, place, self._directory))
         self.blocks += blocks
         if all(block.valid for block in blocks):
             self._rate_rps[place.backend] = sum(block.load.throughput_rps for block in blocks)
         return blocks
+
+    def _insist(self, measure: Callable[[], Measured]) -> Measured:
+        """What ``measure`` finds. It is repeated where k6 was ended from outside, a few times in a row."""
+        for _ in range(LOADS - 1):
+            try:
+                return measure()
+            except k6.UnfinishedError as error:
+                self.progress.repeating(error.message)
+        try:
+            return measure()
+        except k6.UnfinishedError as error:
+            raise PipelineError(f"{error.message}\n{LOADS} times in a row", error.hint) from error
 
     def pause(self, blocks: Sequence[Block]) -> None:
         """Between blocks: the profile's gap, or after a disturbed block until the machine is calm again."""
@@ -189,4 +225,6 @@ def finish(recorder: Recorder, measure_all: Callable[[], None]) -> Run:
             return recorder.record(complete=False, stopped_by=INTERRUPTED)
     except PipelineError as error:
         return recorder.record(complete=False, stopped_by=f"{error.message}\n{error.hint}".strip())
+    except Exception as error:
+        return recorder.record(complete=False, stopped_by=recorder.note_fault(error))
     return recorder.record(complete=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts import prose
+from scripts import history, prose
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import Commit, PipelineError, Run
 from scripts.recorder import INTERRUPTED
@@ -28,7 +29,8 @@ def measure_into(results: Path, run_id: str, console: Console, measure: Callable
     """Let ``measure`` fill ``results/<run id>.partial``, and return its run if it has any block.
 
     The caller gives the folder its place with `keep`. Where nothing was measured the folder is removed, or kept as
-    ``<run id>.failed`` with its logs if something went wrong.
+    ``<run id>.failed`` with its logs if something went wrong. Where blocks were finished before something went wrong
+    that did not end with a run (as stopping the stack may), the folder stays, to be reported.
     """
     _mention_unfinished(results, console)
     unfinished = results / f"{run_id}.partial"
@@ -39,17 +41,33 @@ def measure_into(results: Path, run_id: str, console: Console, measure: Callable
             f"{results}: cannot be written: {error.strerror}", "choose a folder with --output"
         ) from error
     try:
-        run = measure(unfinished)
-        if not run.blocks:
-            raise KeyboardInterrupt if run.stopped_by == INTERRUPTED else PipelineError(run.stopped_by)
-    except KeyboardInterrupt:
-        shutil.rmtree(unfinished)
+        return _with_blocks(measure(unfinished))
+    except BaseException as error:
+        if _has_blocks(unfinished):
+            note = f"finished blocks are kept; `nox -s report -- {unfinished}` reports them"
+        elif isinstance(error, KeyboardInterrupt):
+            shutil.rmtree(unfinished)
+            raise
+        else:
+            failed = unfinished.rename(results / f"{run_id}.failed")
+            note = f"the logs are in {failed / 'logs'}"
+        if isinstance(error, PipelineError):
+            error.hint = f"{error.hint}\n{note}".strip()
+        else:
+            console.print(note, highlight=False, markup=False)
         raise
-    except PipelineError as error:
-        failed = unfinished.rename(results / f"{run_id}.failed")
-        error.hint = f"{error.hint}\nthe logs are in {failed / 'logs'}".strip()
-        raise
+
+
+def _with_blocks(run: Run) -> Run:
+    if not run.blocks:
+        raise KeyboardInterrupt if run.stopped_by == INTERRUPTED else PipelineError(run.stopped_by)
     return run
+
+
+def _has_blocks(folder: Path) -> bool:
+    with contextlib.suppress(PipelineError):
+        return bool(history.read_run(folder / "run.json").blocks)
+    return False
 
 
 def keep(run: Run, results: Path, console: Console, write: Callable[[Path], object]) -> Path:

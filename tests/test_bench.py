@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from scripts import history
+from scripts import history, k6
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import engine
@@ -307,6 +308,71 @@ def test_something_dies_in_the_middle(bench: Callable[..., Bench], tmp_path: Pat
     assert not run.complete
     assert run.blocks
     assert message in run.stopped_by
+
+
+def test_a_killed_k6_is_started_again(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    running = bench(*LONG, "--output", str(tmp_path))
+    for words, number in (("warming up", signal.SIGKILL), ("[2/3]", signal.SIGTERM)):
+        running.wait_for(words)
+        time.sleep(0.7)
+        groups = Path("/sys/fs/cgroup").glob(f"cpu*/**/bench-{running.process.pid}-*/generator/cgroup.procs")
+        (pid,) = {int(pid) for group in groups for pid in group.read_text().split()}
+        os.kill(pid, number)
+    assert running.end() == 0, running.text
+    assert running.text.count("measured again: k6 was ended by SIGKILL before its load was over") == 1
+    assert running.text.count("measured again: k6 was ended by a signal before its load was over") == 1
+    run = history.read_run(tmp_path / "latest" / "run.json")
+    assert run.complete
+    assert len(run.blocks) == 3
+    assert not list((tmp_path / "latest" / "logs").glob("k6-*"))
+
+
+@pytest.mark.parametrize(("loads", "blocks"), [(0, 0), (2, 1)])
+def test_a_k6_that_always_dies(bench: Callable[..., Bench], tmp_path: Path, loads: int, blocks: int) -> None:
+    """After so many loads it kills itself whenever it is started."""
+    real = k6.find(os.environ.get("K6")).path
+    fake = tmp_path / "k6"
+    fake.write_text(
+        f"#!/bin/sh\n[ $1 = version ] && exec {real} version\necho >>{tmp_path}/loads\n"
+        f"[ $(wc -l <{tmp_path}/loads) -le {loads} ] && exec {real} \"$@\"\necho 'a last word'\nkill -KILL $$\n"
+    )
+    fake.chmod(0o755)
+    running = bench(*LONG, "--output", str(tmp_path / "results"), env={"K6": str(fake}))
+    assert running.end() == 1, running.text
+    assert running.text.count("measured again: k6 was ended by SIGKILL") == 2
+    assert "a last word\n3 times in a row" in running.text
+    (folder,) = (path for path in (tmp_path / "results").glob("2*") if path.is_dir())
+    (log,) = folder.glob("logs/k6-*.log")
+    assert f"k6's log is logs/{log.name} in the session's folder" in running.text
+    assert "a last word" in log.read_text()
+    if blocks:
+        assert "1 finished block kept in" in running.text
+        assert len(history.read_run(folder / "run.json").blocks) == blocks
+    else:
+        assert folder.suffix == ".failed"
+        assert f"the logs are in {log.parent}" in running.text
+
+
+def test_a_database_that_stops_answering(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    running = bench(*TINY, "--levels", "2,3", "--output", str(tmp_path))
+    running.wait_for("[2/2]")
+    for pid in running.children("--datadir"):
+        os.kill(pid, signal.SIGSTOP)
+    assert running.end() == 1, running.text
+    assert "1 finished block kept in" in running.text
+    assert "database: the server runs but does not answer" in running.text
+
+
+def test_waiting_for_another_session_is_said_and_interrupted(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    with contextlib.ExitStack() as held:
+        for path in (ROOT / ".cache" / "environments").glob("fastapi-*.lock"):
+            fcntl.flock(held.enter_context(path.open("a")), fcntl.LOCK_EX)
+        running = bench(*TINY, "--output", str(tmp_path))
+        running.wait_for("waiting for the environment of fastapi: ")
+        began = time.monotonic()
+        running.process.send_signal(signal.SIGINT)
+        assert running.end() == 130
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("moment", ["providing", "proving parity", "warming up", "[1/3]", "[2/3]"])

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import threading
 import time
@@ -307,3 +308,61 @@ def test_an_output_without_a_start_is_refused(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "raw.ndjson.gz", point("http_req_duration", 101, 5, status="200"))
     with pytest.raises(PipelineError, match=r"raw\.ndjson\.gz: k6 wrote no load_started point"):
         k6.read(path, 0.5, 2.0)
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("#!/nonexistent/interpreter\n", "it cannot be run: No such file or directory"),
+        ("neither script nor program\n", "it cannot be run: Exec format error"),
+        ("", "it cannot be run: Exec format error"),
+        ("#!/bin/sh\nexit 3\n", "`version` ended with code 3"),
+        ("#!/bin/sh\nkill -KILL $$\n", "`version` ended with code -9"),
+        ("#!/bin/sh\n", "it says '' to `version`"),
+        ("#!/bin/sh\nprintf 'k6 v\\377.2.3'\n", "it says "),
+        ("#!/bin/sh\nsleep 60.125\n", "it has not answered to `version` within 1 s"),
+        ("#!/bin/sh\nsleep 60.125 & sleep 60.125\n", "it has not answered to `version` within 1 s"),
+        ("#!/bin/sh\nkill -STOP $$\n", "it has not answered to `version` within 1 s"),
+        ("#!/bin/sh\ncat; exit 4\n", "`version` ended with code 4"),
+    ],
+)
+def test_what_is_no_k6_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, words: str) -> None:
+    monkeypatch.setattr(k6, "VERSION_S", 1.0)
+    path = program(tmp_path / "k6", text)
+    with pytest.raises(PipelineError) as raised:
+        k6.find(str(path))
+    assert raised.value.message.startswith(f"{path} is not k6: ")
+    assert words in raised.value.message
+    assert "K6" in raised.value.hint
+    lines = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if os.access(p, os.R_OK)]
+    assert not [line for line in lines if b"60.125" in line], "what it has started is ended, too"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc", "/nonexistent", "no-such-k6", "a\nb"])
+def test_what_is_no_program_is_said(path: str) -> None:
+    with pytest.raises(PipelineError, match="is not a program"):
+        k6.find(path)
+
+
+def test_scripts_may_lie_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """k6 makes URLs of their paths."""
+    generator = k6.find(os.environ.get("K6"))
+    for name in ("a b$HOME", 'it\'s "b"', "é%25", "a#b?c", "{x},y"):
+        folder = tmp_path / name
+        shutil.copytree(k6.SCRIPTS, folder / "k6")
+        monkeypatch.setattr(k6, "SCRIPTS", folder / "k6")
+        command = k6.command(generator, "stepped", folder / "raw.ndjson.gz")
+        environment = k6.environment({"candidate": "http://127.0.0.1:9/"}, 1, 1.0, None)
+        done = subprocess.run(
+            [command[0], "inspect", "--include-system-env-vars", command[-1]],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, (name, done.stderr)
