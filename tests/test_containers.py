@@ -17,6 +17,7 @@ import pytest
 
 from scripts import config, history
 from scripts.config import ROOT
+from scripts.model import PipelineError
 from scripts.stack import engine, leftovers
 from scripts.stack.process import wait_until
 from tests.test_bench import LONG, TINY, Bench, bench, session_processes
@@ -62,6 +63,37 @@ def test_the_next_session_removes_what_a_killed_one_left(bench: Start, tmp_path:
     assert project not in found.projects()
     running.assert_nothing_left()
     assert history.read_run(next(tmp_path.glob("*.partial")) / "run.json").environment.durability == "disk"
+
+
+def test_dollars_of_a_path_or_a_value_are_none_of_composes(found: engine.Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "a $HOME b"
+    folder.mkdir()
+    file = folder / "compose.json"
+    model = {
+        "services": {"x": {"image": "y", "environment": {"A": "$HOME ${B} $$"}, "build": {"context": str(folder)}}}
+    }
+    found.write(model, file)
+    (service,) = found.read(file)["services"].values()
+    assert service["environment"] == {"A": "$HOME ${B} $$"}
+    assert service["build"]["context"] == str(folder)
+
+
+def test_a_stopped_engine_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: engine.Engine
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nsleep 60.625\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(engine, "TIMEOUT_S", 0.5)
+    file = tmp_path / "compose.json"
+    file.write_text("{}")
+    with pytest.raises(PipelineError, match=r"`docker compose .*` has not ended after 0.5 s"):
+        found.read(file)
+    with pytest.raises(PipelineError, match=r"docker compose has not ended after 0.5 s"):
+        found.up("bench-tests-x", file, ["x"], tmp_path)
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    assert not [line for line in lines if b"60.625" in line]
 
 
 def test_an_image_that_cannot_be_built_is_named_with_its_log(bench: Start, tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scripts.model import PipelineError
-from scripts.stack import Target, check_alive
+from scripts.stack import Target, accounts, check_alive
 from scripts.stack.process import wait_until
+from scripts.trace import query
 from tests.test_stack import APP, assert_nothing_left, copy_of_the_app, open_kind, settings
 
 pytestmark = pytest.mark.stack
@@ -45,4 +47,34 @@ def test_what_does_not_start_is_named_with_its_log_which_is_kept(kind: str, tmp_
     ):
         pytest.fail("it is up")
     assert "broken on purpose" in (logs / "fastapi.log").read_text()
+    assert_nothing_left(kind)
+
+
+def test_a_database_that_is_stopped_is_said(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lives, and takes connections, but nothing that is asked of it is answered."""
+    monkeypatch.setattr(accounts, "ANSWER_S", 1.0)
+    wanted = settings()
+    with open_kind(kind, wanted, (Target(backend=wanted.backends[0], app=APP),), tmp_path) as stack:
+        (instance,) = stack.instances
+        database, target = stack.database, instance.target
+        pids = stack.database_cage.pids()
+        with database.connect() as connection:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                with pytest.raises(PipelineError, match="timed out"):
+                    query(connection, "SELECT 1")
+                asked: list[Callable[[], object]] = [
+                    database.connect,
+                    database.check_answers,
+                    lambda: database.thread_cpu_s([]),
+                    lambda: database.create_database_for(target, instance.account),
+                ]
+                for ask in asked:
+                    with pytest.raises(PipelineError, match=r"the server runs but does not answer(.|\n)*ready for"):
+                        ask()
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+        database.check_answers()
     assert_nothing_left(kind)

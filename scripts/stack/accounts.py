@@ -18,6 +18,9 @@ from scripts.stack.process import wait_until
 from scripts.stack.sql import split_statements
 
 LOST_CONNECTION = (2006, 2013)
+SILENT = (2003, *LOST_CONNECTION)
+ANSWER_S = 30.0
+"""So long the server may take for an answer; nothing that is asked of it from here takes more than a second."""
 
 
 class Database(ABC):
@@ -44,6 +47,15 @@ class Database(ABC):
     @abstractmethod
     def _log_in(self, user: str | None = None, password: str = "", database: str | None = None) -> Connection[Cursor]:
         """A connection from here, in autocommit mode; as its administrator, or as another user."""
+
+    @abstractmethod
+    def _greets(self) -> bool:
+        """Whether the server answers whoever connects."""
+
+    def check_answers(self) -> None:
+        """Raise PipelineError if it runs but answers nobody: if it was stopped, say, or its disk does not answer."""
+        if not self._greets():
+            raise self._silent()
 
     @abstractmethod
     def _end(self) -> str:
@@ -145,8 +157,17 @@ class Database(ABC):
             yield
         except pymysql.MySQLError as error:
             if not wait_until(lambda: not self.alive, 0.5):  # a connection breaks a moment before its server has ended
-                raise PipelineError(f"database: {error}", "see the server's log") from error
+                lost = error.args[:1] and error.args[0] in SILENT
+                raise (
+                    self._silent() if lost else PipelineError(f"database: {error}", "see the server's log")
+                ) from error
             raise self._gone() from error
+
+    def _silent(self) -> PipelineError:
+        return PipelineError(
+            f"database: the server runs but does not answer; the end of its log:\n{self.tail()}",
+            "see whether it was stopped (`ps` shows it in state T, `kill -CONT` lets it go on) or waits for its disk",
+        )
 
     def _gone(self) -> PipelineError:
         return PipelineError(

@@ -19,7 +19,7 @@ from pymysql.cursors import Cursor
 from scripts import k6
 from scripts.config import PROJECT
 from scripts.model import Config, Environment, Limits, PipelineError
-from scripts.stack import Instance, Say, Target, composition, engine, limits, machine
+from scripts.stack import Instance, Say, Target, accounts, composition, engine, limits, machine
 from scripts.stack.accounts import Database
 from scripts.stack.database import HOST, START_TIMEOUT_S, free_port
 from scripts.stack.leftovers import is_gone, remove_leftovers, session_name
@@ -150,6 +150,8 @@ class ContainerDatabase(Database):
             database=database,
             autocommit=True,
             connect_timeout=5,
+            read_timeout=accounts.ANSWER_S,
+            write_timeout=accounts.ANSWER_S,
         )
 
     def _end(self) -> str:
@@ -217,7 +219,7 @@ class ComposeStack:
         )
         self._file = folder / "compose.json"
         file = self._engine.read(FILE)
-        self._file.write_text(json.dumps(composition.compose(file, config, targets, cpus, place)))
+        self._engine.write(composition.compose(file, config, targets, cpus, place), self._file)
         administrator = folder / composition.SETUP
         administrator.write_text(database.setup)
         administrator.chmod(0o644)  # for the server's user inside; nobody else gets into `folder`

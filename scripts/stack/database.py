@@ -31,6 +31,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from scripts.model import DatabaseSettings, PipelineError
+from scripts.stack import accounts
 from scripts.stack.accounts import Database
 from scripts.stack.installation import Installation, base_options, provide
 from scripts.stack.limits import Cage
@@ -144,6 +145,8 @@ class DatabaseServer(Database):
             database=database,
             autocommit=True,
             connect_timeout=5,
+            read_timeout=accounts.ANSWER_S,
+            write_timeout=accounts.ANSWER_S,
         )
 
     def _end(self) -> str:
@@ -164,7 +167,7 @@ class DatabaseServer(Database):
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None
-        ready = wait_until(lambda: not self.alive or self._answers(), START_TIMEOUT_S, 0.02)
+        ready = wait_until(lambda: not self.alive or self._greets(), START_TIMEOUT_S, 0.02)
         if not self.alive:
             raise self._gone()
         if not ready:
@@ -173,7 +176,7 @@ class DatabaseServer(Database):
                 "see whether something else takes all of the machine's CPU or disk",
             )
 
-    def _answers(self) -> bool:
+    def _greets(self) -> bool:
         """Whether it greets whoever connects (without the driver, which leaks its socket when nobody listens)."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(5)

@@ -13,7 +13,7 @@ import select
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,19 +88,23 @@ class Engine:
         """Pull those of these images that are not here."""
         for name in self.absent(images):
             say(f"fetching the image {name}")
-            done = _docker("pull", "--quiet", name, timeout_s=None)
+            done = _docker("pull", "--quiet", name, patiently=True)
             if done.returncode:
                 raise PipelineError(
                     f"the image {name} is not here and could not be fetched: {done.stderr.strip()}",
                     "see that the network reaches its registry; MYSQL_IMAGE and PYTHON_IMAGE name other base images",
                 )
 
+    def write(self, model: Mapping[str, Any], file: Path) -> None:
+        """A Compose file (JSON is YAML) of a model whose dollars are none of Compose's."""
+        file.write_text(json.dumps(model).replace("$", "$$"))
+
     def read(self, file: Path) -> dict[str, Any]:
         """A Compose file with its variables filled in."""
         done = _docker("compose", "--file", str(file), "config", "--format", "json")
         if done.returncode:
             raise PipelineError(f"{file.name}: {done.stderr.strip()}", f"mend {file}")
-        model: dict[str, Any] = json.loads(done.stdout)
+        model: dict[str, Any] = json.loads(done.stdout.replace("$$", "$"))
         return model
 
     def build(self, project: str, file: Path, services: Sequence[str], logs: Path) -> None:
@@ -263,7 +267,7 @@ class _Compose:
             return self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise PipelineError(
-                f"docker compose has not ended after {timeout_s:.0f} s; it said:\n{self.tail()}",
+                f"docker compose has not ended after {timeout_s:g} s; it said:\n{self.tail()}",
                 "see whether the engine answers (docker info), or use --stack native",
             ) from error
 
@@ -288,12 +292,13 @@ def _text(output: Any) -> str:
     return output.decode(errors="replace")
 
 
-def _docker(*arguments: str, timeout_s: float | None = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+def _docker(*arguments: str, patiently: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run docker(1) to its end; not ``patiently``, the engine must answer within ``TIMEOUT_S``."""
     try:
-        return run(["docker", *arguments], timeout_s=timeout_s)
+        return run(["docker", *arguments], timeout_s=None if patiently else TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise PipelineError(
-            f"`docker {' '.join(arguments[:2])}` has not ended after {timeout_s:.0f} s",
+            f"`docker {' '.join(arguments[:2])}` has not ended after {TIMEOUT_S:g} s",
             "see whether the engine answers (docker info), or use --stack native",
         ) from error
 
