@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TextIO
 
+from scripts.config import ROOT
 from scripts.model import PipelineError
+from scripts.stack.leftovers import CACHE
+from scripts.stack.process import await_turn, run
 
 
-def provide(app: Path, cache: Path) -> Path:
+def provide(app: Path, cache: Path, say: Callable[[str], None] = print) -> Path:
     """The Python of an environment with exactly what ``app``'s requirements.txt locks.
 
-    The environment is found again by the lock's content, so two versions of a backend with one lock share it.
+    The environment is found again by the lock's content, so two versions of a backend with one lock share it. While
+    another session makes it, that is waited for, and said.
     """
     lock = app / "requirements.txt"
     if not lock.is_file():
@@ -27,12 +30,21 @@ def provide(app: Path, cache: Path) -> Path:
     folder = cache / "environments" / f"{app.name}-{key}"
     complete = folder / ".complete"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # two arms, or two sessions, may want the same one at once
+    with folder.with_name(f"{folder.name}.lock").open("a+") as turn:  # two arms, or two sessions, may want the same one
+        await_turn(turn, lambda: say(f"waiting for the environment of {app.name}: {_holder(turn)} is making it"))
+        turn.truncate(0)
+        turn.write(f"process {os.getpid()} ({ROOT})")
+        turn.flush()
         if not complete.exists():
             _make(folder, lock)
             complete.touch()
     return folder / "bin" / "python"
+
+
+def _holder(turn: TextIO) -> str:
+    """Who holds the lock, as it says there itself."""
+    turn.seek(0)
+    return turn.read() or "another session"
 
 
 def _make(folder: Path, lock: Path) -> None:
@@ -60,7 +72,10 @@ def _uv(*arguments: str, what: str) -> None:
     program = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         raise PipelineError("uv was found neither beside this Python nor on the PATH", "run `pip install uv`")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    environment = dict(os.environ)
+    if not os.access(environment.get("HOME", ""), os.W_OK):  # as in noxfile.py, for steps that nox has not started
+        environment.setdefault("UV_CACHE_DIR", str(CACHE / "uv"))
+    done = run([program, *arguments], env=environment)
     if done.returncode:
         raise PipelineError(
             f"the {what} could not be installed:\n{done.stderr.strip()[-3000:]}",

@@ -159,6 +159,10 @@ class NativeStack:
         for instance in (first, second):
             instance.cage.enforce(self._limits(instance.target))
 
+    def _provide_python(self, target: Target) -> Path:
+        with naming(target):
+            return environments.provide(target.app, CACHE, self._say)
+
     def _limits(self, target: Target) -> Limits | None:
         return (target.limits or self._config.limits) if self.limited else None
 
@@ -187,7 +191,7 @@ class NativeStack:
         with preparing() as pool:
             self._say("providing the database and the backends' environments")
             installing = pool.submit(provide_database, config.database, CACHE, self._say)
-            made = dict(zip(self._targets, pool.map(_provide_python, self._targets), strict=True))
+            made = dict(zip(self._targets, pool.map(self._provide_python, self._targets), strict=True))
             installation = installing.result()
 
         cleaning.callback(os.sched_setaffinity, 0, allowed)
@@ -247,11 +251,6 @@ def lay_out(environment: Mapping[str, str], seed: int) -> dict[str, str]:
     size = ENVIRONMENT_BYTES + 16 * random.Random(seed).randrange(256)
     values["LAYOUT"] = "x" * (size - sum(len(f"{key}={value}") + 1 for key, value in values.items()))
     return values
-
-
-def _provide_python(target: Target) -> Path:
-    with naming(target):
-        return environments.provide(target.app, CACHE)
 
 
 def _place(settings: DatabaseSettings) -> str:

@@ -70,14 +70,16 @@ def _lifeline() -> str:
 @contextlib.contextmanager
 def preparing() -> Iterator[concurrent.futures.Executor]:
     """Threads that provide what a session needs; an error or a Ctrl-C inside ends `run` and `await_turn` in them."""
-    _abandoned.clear()
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        try:
-            yield pool
-        except BaseException:
-            _abandoned.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            try:
+                yield pool
+            except BaseException:
+                _abandoned.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        _abandoned.clear()
 
 
 def run(
@@ -89,7 +91,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and read what it prints; with it ends whatever it has started and left running.
 
-    Raises subprocess.TimeoutExpired, and OSError where it is no program.
+    Raises subprocess.TimeoutExpired. The code of what is no program is 126 or 127, as a shell's.
     """
     child = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env)
     deadline = time.monotonic() + (timeout_s or float("inf"))
