@@ -337,7 +337,7 @@ def test_a_k6_that_always_dies(bench: Callable[..., Bench], tmp_path: Path, load
         f"[ $(wc -l <{tmp_path}/loads) -le {loads} ] && exec {real} \"$@\"\necho 'a last word'\nkill -KILL $$\n"
     )
     fake.chmod(0o755)
-    running = bench(*LONG, "--output", str(tmp_path / "results"), env={"K6": str(fake}))
+    running = bench(*LONG, "--output", str(tmp_path / "results"), env={"K6": str(fake)})
     assert running.end() == 1, running.text
     assert running.text.count("measured again: k6 was ended by SIGKILL") == 2
     assert "a last word\n3 times in a row" in running.text
