@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from scripts import config
 from scripts.exchange import FORMATS, collection, describe_formats
 from scripts.exchange.files import Origin
-from scripts.model import Direction, PipelineError
+from scripts.model import Collection, Direction, PipelineError
 
+NAMED = 5
+"""How many of many are named."""
 BETTER = {"higher": Direction.HIGHER, "lower": Direction.LOWER}
 EPILOG = """\
 formats:
@@ -21,7 +24,7 @@ examples:
   nox -s import -- github-action-benchmark gh-pages/dev/bench/data.js --name hyper
   nox -s import -- asv .asv/results --name numpy
   nox -s import -- otava nightly.csv --better lower
-  nox -s import -- bencher bmf.json --commit 35156e6 --time 2026-11-23T12:00:00Z --better lower
+  nox -s import -- bencher bmf.json --commit 35156e6 --time 2026-11-23T12:00:00Z --better recall=higher
 """
 
 
@@ -41,19 +44,55 @@ def main(arguments: Sequence[str]) -> int:
     group = parser.add_argument_group("what some formats do not say")
     group.add_argument("--commit", default="", help="which commit was measured")
     group.add_argument("--time", help="when, in ISO 8601")
-    group.add_argument("--better", choices=BETTER, help="which way is better")
+    group.add_argument(
+        "--better",
+        action="append",
+        default=[],
+        metavar="[NAME=]WAY",
+        help="which way is better, higher or lower: of all of which nothing else says it, or of the benchmark NAME; "
+        "may be given several times",
+    )
     args = parser.parse_args(arguments)
     name = args.name or args.source.resolve().stem
     root = config.history_folder(args.history)
     path = collection.locate(root, name)
-    if path.exists() and not args.replace:
+    if path is not None and not args.replace:
         raise PipelineError(f"{path}: is there already", "choose another --name, or give --replace")
-    origin = Origin(commit=args.commit, time_ms=_parse_time(args.time), direction=BETTER.get(args.better))
-    imported = FORMATS[args.format].decode(read_files(args.source), origin)
-    collection.write(root, name, imported)
+    better = _parse_better(args.better)
+    origin = Origin(commit=args.commit, time_ms=_parse_time(args.time), direction=better.pop("", None), warn=_warn)
+    imported = collection.directed(FORMATS[args.format].decode(read_files(args.source), origin), better)
     found = collection.series(imported)
+    if not found:
+        raise PipelineError(f"{args.source}: there are no numbers in it", "give a file with at least one measurement")
+    _name_missing(imported)
+    _name_undirected(found)
+    path = collection.write(root, name, imported)
     print(f"imported {len(found)} series with {sum(map(len, found.values()))} points as {path}")
     return 0
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _name_missing(imported: Collection) -> None:
+    """Say which measurements have no number, the first few by name."""
+    points = list(collection.points(imported))
+    missing = [point for point in points if point.value is None]
+    if missing:
+        named = _some([f"{point.suite}: {point.benchmark} at {point.commit[:12] or '-'}" for point in missing])
+        _warn(f"{len(missing)} of {len(points)} numbers are missing, or are no finite numbers: {named}")
+
+
+def _name_undirected(found: Mapping[collection.Key, Sequence[collection.Point]]) -> None:
+    """Say of which series nothing says which way is better."""
+    unknown = [f"{key.suite}: {key.benchmark}" for key, points in found.items() if points[-1].direction is None]
+    if unknown:
+        _warn(f"which way is better is not said of {len(unknown)} series (--better says it): {_some(unknown)}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def read_files(source: Path) -> dict[str, bytes]:
@@ -72,3 +111,14 @@ def _parse_time(text: str | None) -> int | None:
         return None if text is None else collection.to_ms(datetime.fromisoformat(text))
     except ValueError as error:
         raise PipelineError(f"--time {text}: not ISO 8601", "e.g. --time 2026-11-23T12:00:00Z") from error
+
+
+def _parse_better(options: Sequence[str]) -> dict[str, Direction]:
+    """Directions by benchmark; that of all others has the name ""."""
+    found = {}
+    for option in options:
+        name, _, way = option.rpartition("=")
+        if way not in BETTER:
+            raise PipelineError(f"--better {option}: {way!r} is no direction", "give higher, lower or NAME=lower")
+        found[name] = BETTER[way]
+    return found

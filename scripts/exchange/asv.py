@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scripts.exchange.collection import distinct
-from scripts.exchange.files import Files, Origin, encode_json, wrong
-from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
+from scripts.exchange.files import Files, Origin, encode_json, number, wrong
+from scripts.model import Collection, Direction, Measurement, PipelineError, Snapshot, Suite
 
 ASV = "asv"
 VERSION = 2
@@ -28,23 +27,33 @@ COLUMNS = ("result", "params", "version", "started_at", "duration", "stats_ci_99
 HINT = "give asv's results folder; `asv update` renews old ones"
 
 
-def decode(files: Files, _origin: Origin) -> Collection:
-    """A suite for each first part of benchmarks' names, a snapshot for each result file that has some of it."""
-    documents = {
-        PurePosixPath(name): _load(name, data) for name, data in sorted(files.items()) if name.endswith(".json")
-    }
+def decode(files: Files, origin: Origin) -> Collection:
+    """A suite for each first part of benchmarks' names, a snapshot for each result file that has some of it.
+
+    A file that cannot be read costs no other: it is named to ``origin.warn``. Raises PipelineError where none can.
+    """
+    results = {PurePosixPath(name): data for name, data in sorted(files.items()) if name.endswith(".json")}
     benchmarks: dict[str, Any] = {}
-    for path, document in documents.items():
+    for path in list(results):
         if path.name == "benchmarks.json":
+            document = _load(str(path), results[path])
             benchmarks = {name: entry for name, entry in document.items() if isinstance(entry, dict)}
-    suites: dict[str, list[Snapshot]] = {}
-    for path, document in documents.items():
         if path.name in ("benchmarks.json", "machine.json"):
+            del results[path]
+    suites: dict[str, list[Snapshot]] = {}
+    errors: list[PipelineError] = []
+    for path, data in results.items():
+        try:
+            found = list(_snapshots(path, _load(str(path), data), benchmarks))
+        except PipelineError as error:
+            errors.append(error)
             continue
-        for suite, snapshot in _snapshots(path, document, benchmarks):
+        for suite, snapshot in found:
             suites.setdefault(suite, []).append(snapshot)
     if not suites:
-        raise wrong("asv", "no results found", HINT)
+        raise errors[0] if errors else wrong("asv", "no results found", HINT)
+    for error in errors:
+        origin.warn(f"{error}: left out")
     ordered = {name: sorted(found, key=lambda s: s.time_ms or 0) for name, found in suites.items()}
     return Collection(format=ASV, suites=tuple(Suite(name=n, snapshots=tuple(found)) for n, found in ordered.items()))
 
@@ -52,8 +61,10 @@ def decode(files: Files, _origin: Origin) -> Collection:
 def _snapshots(path: PurePosixPath, document: Any, benchmarks: dict[str, Any]) -> Iterator[tuple[str, Snapshot]]:
     name = str(path)
     try:
+        if document["version"] == 1:
+            document = _renewed(document)
         if document["version"] != VERSION:
-            raise wrong(name, f"is of version {document['version']} (this reads {VERSION})", HINT)
+            raise wrong(name, f"is of version {document['version']} (this reads 1 and {VERSION})", HINT)
         machine, environment = document["params"].get("machine", path.parent.name), document["env_name"]
         columns: list[str] = document["result_columns"]
         groups: dict[str, list[Measurement]] = {}
@@ -75,8 +86,32 @@ def _snapshots(path: PurePosixPath, document: Any, benchmarks: dict[str, Any]) -
                     extra={**said, "params": document["params"]},
                 ),
             )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise wrong(name, f"is not a result file of asv: {error!r}", HINT) from error
+
+
+def _renewed(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of version 1 as one of version 2, as asv/results.py has it."""
+    results = {}
+    for name, given in document["results"].items():
+        row = given if isinstance(given, dict) else {"result": [given]}
+        params, result, stats = row.get("params") or [], row["result"], row.get("stats")
+        listed = [stat or {} for stat in (stats if isinstance(stats, list) else [stats])]
+        cells = {
+            "result": result if isinstance(result, list) else [result],
+            "params": params,
+            "stats_ci_99_a": [stat.get("ci_99", (None, None))[0] for stat in listed],
+            "stats_ci_99_b": [stat.get("ci_99", (None, None))[1] for stat in listed],
+            **{f"stats_{key}": [stat.get(key) for stat in listed] for key in ("q_25", "q_75", "number", "repeat")},
+            **{
+                column: document.get(key, {}).get(name)
+                for column, key in (("version", "benchmark_version"), ("started_at", "started_at"), ("duration", "duration"))
+            },
+        }  # fmt: skip
+        results[name] = [cells.get(column) for column in COLUMNS]
+    requirements = (f"{key}{value or ''}" for key, value in sorted(document["requirements"].items()))
+    environment = "-".join((f"py{document['python']}", *requirements))
+    return {"env_name": environment, **document, "result_columns": COLUMNS, "results": results, "version": VERSION}
 
 
 def _measurements(name: str, cells: dict[str, Any], described: dict[str, Any]) -> Iterator[Measurement]:
@@ -84,20 +119,23 @@ def _measurements(name: str, cells: dict[str, Any], described: dict[str, Any]) -
     combinations: list[Sequence[str]] = list(itertools.product(*(cells.get("params") or [])))
     direction = Direction(described["direction"]) if "direction" in described else Direction.LOWER
 
-    def item(column: str, number: int) -> Any:
+    def item(column: str, index: int) -> Any:
         cell = cells.get(column)
-        return cell[number] if isinstance(cell, list) and number < len(cell) else None
+        return cell[index] if isinstance(cell, list) and index < len(cell) else None
 
-    for number, combination in enumerate(combinations):
+    for column in ("result", "stats_ci_99_a"):
+        if isinstance(cells.get(column), list) and len(cells[column]) > len(combinations):
+            raise ValueError(f"{name}: more numbers than combinations of parameters")
+    for index, combination in enumerate(combinations):
         whole = {key: cells[key] for key in ("version", "started_at", "duration") if cells.get(key) is not None}
-        parts = {key: value for key in COLUMNS[7:12] if (value := item(key, number)) is not None}
+        parts = {key: value for key in COLUMNS[7:12] if (value := item(key, index)) is not None}
         yield Measurement(
             benchmark=f"{name}({', '.join(combination)})" if combination else name,
-            value=_number(item("result", number)),
+            value=_number(item("result", index)),
             unit=described.get("unit"),
             direction=direction,
-            lower=_number(item("stats_ci_99_a", number)),
-            upper=_number(item("stats_ci_99_b", number)),
+            lower=_number(item("stats_ci_99_a", index)),
+            upper=_number(item("stats_ci_99_b", index)),
             extra=whole | parts,
         )
 
@@ -189,9 +227,10 @@ def _described(name: str, m: Measurement) -> dict[str, Any]:
 
 
 def _number(value: object) -> int | float | None:
-    """A finite number, or None."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if ok else None  # type: ignore[return-value]
+    """A finite number; None of null, NaN and infinities. Raises TypeError for all else."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{value!r} is not a number")
+    return number(value)
 
 
 def _safe(name: str) -> str:

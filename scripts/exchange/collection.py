@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from scripts import fingerprint, history
+from scripts.exchange import units
 from scripts.model import (
     BROKEN,
     METRICS,
@@ -27,6 +31,9 @@ from scripts.model import (
 
 RUN = "run"
 """The format of collections that are made from this project's own runs."""
+LARGE = 5_000_000
+"""Bytes of JSON above which a collection is kept compressed."""
+ENDS = (".json", ".json.gz")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -161,14 +168,38 @@ def series(collection: Collection) -> dict[Key, tuple[Point, ...]]:
 
 
 def distinct(suite: Suite) -> Suite:
-    """The suite with every benchmark's name only once in a snapshot."""
-    return Suite(
-        name=suite.name,
-        snapshots=tuple(
-            msgspec.structs.replace(snapshot, measurements=_distinct(snapshot.measurements))
-            for snapshot in suite.snapshots
-        ),
+    """The suite with every benchmark's name only once in a snapshot, and each in one unit, its first.
+
+    A benchmark that has units of two kinds (seconds and operations a second) is two: ``name``, ``name [ops/s]``.
+    """
+    known: dict[str, list[str]] = {}
+    snapshots = []
+    for snapshot in suite.snapshots:
+        measurements = _distinct([_in_known_unit(m, known.setdefault(m.benchmark, [])) for m in snapshot.measurements])
+        snapshots.append(msgspec.structs.replace(snapshot, measurements=measurements))
+    return Suite(name=suite.name, snapshots=tuple(snapshots))
+
+
+def _in_known_unit(m: Measurement, known: list[str]) -> Measurement:
+    """The measurement in that unit of those known for its benchmark which it can be in; else its own becomes known."""
+    if m.unit is None:
+        return m
+    unit, factor = next(
+        ((unit, factor) for unit in known if (factor := units.factor(m.unit, unit)) is not None), (m.unit, Fraction(1))
     )
+    if unit not in known:
+        known.append(unit)
+    numbers = {"value": m.value, "lower": m.lower, "upper": m.upper}
+    return msgspec.structs.replace(
+        m,
+        benchmark=m.benchmark if unit == known[0] else f"{m.benchmark} [{unit}]",
+        unit=unit,
+        **{name: _times(value, factor) for name, value in numbers.items()},
+    )
+
+
+def _times(value: int | float | None, factor: Fraction) -> int | float | None:
+    return value if value is None or factor == 1 else value * factor.numerator / factor.denominator
 
 
 def _distinct(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
@@ -207,28 +238,71 @@ def to_iso(time_ms: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000).isoformat(timespec="milliseconds")
 
 
-def locate(root: Path, name: str) -> Path:
-    """Where an imported collection lies beneath a root of the history. Raises PipelineError for a wrong name."""
+def directed(collection: Collection, better: Mapping[str, Direction]) -> Collection:
+    """The collection with these directions of benchmarks, whatever it says itself.
+
+    Raises PipelineError for a benchmark that is not there.
+    """
+    known = {m.benchmark for suite in collection.suites for snapshot in suite.snapshots for m in snapshot.measurements}
+    for name in better:
+        if name not in known:
+            raise PipelineError(f"--better {name}: no benchmark {name!r} there", f"there are: {', '.join(sorted(known))}")
+    suites = [
+        msgspec.structs.replace(
+            suite,
+            snapshots=tuple(
+                msgspec.structs.replace(
+                    snapshot,
+                    measurements=tuple(
+                        msgspec.structs.replace(m, direction=better.get(m.benchmark, m.direction))
+                        for m in snapshot.measurements
+                    ),
+                )
+                for snapshot in suite.snapshots
+            ),
+        )
+        for suite in collection.suites
+    ]
+    return msgspec.structs.replace(collection, suites=tuple(suites))
+
+
+def locate(root: Path, name: str) -> Path | None:
+    """The file of an imported collection, None where there is none. Raises PipelineError for a wrong name."""
     if not NAME.fullmatch(name):
         raise PipelineError(f"--name {name}: not a file name", "use letters, digits, points, dashes and underscores")
-    return root / "imported" / f"{name}.json"
+    paths = [root / "imported" / f"{name}{end}" for end in ENDS]
+    return next((path for path in paths if path.exists()), None)
+
+
+def names(root: Path) -> list[str]:
+    """What is imported beneath a root of the history."""
+    files = (root / "imported").glob("*.json*")
+    return sorted({re.sub(r"\.json(\.gz)?$", "", path.name) for path in files if path.name.endswith(ENDS)})
 
 
 def read(root: Path, name: str) -> Collection:
     """An imported collection. Raises PipelineError naming the file, and what there is instead."""
-    path = locate(root, name)
+    path = locate(root, name) or root / "imported" / f"{name}.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Collection)
-    except OSError as error:
-        known = ", ".join(sorted(entry.stem for entry in path.parent.glob("*.json"))) or "none yet"
-        raise PipelineError(f"{path}: cannot be read: {error.strerror}", f"imported collections: {known}") from error
-    except BROKEN as error:
+        data = path.read_bytes()
+        return msgspec.json.decode(gzip.decompress(data) if path.suffix == ".gz" else data, type=Collection)
+    except (*BROKEN, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise PipelineError(f"{path}: not an imported collection: {error}", "import it again with --replace") from error
+    except OSError as error:
+        known = ", ".join(names(root)) or "none yet"
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}", f"imported collections: {known}") from error
 
 
 def write(root: Path, name: str, collection: Collection) -> Path:
-    """Keep a collection beneath a root of the history, whole or not at all, and return its file."""
-    path = locate(root, name)
+    """Keep a collection beneath a root of the history, whole or not at all, in place of one of that name.
+
+    What a diff can show to people is plain JSON; what it cannot is compressed, since git hosts take no large files.
+    """
+    before = locate(root, name)
+    data = msgspec.json.format(msgspec.json.encode(collection), indent=1) + b"\n"
+    path = root / "imported" / f"{name}{ENDS[len(data) > LARGE]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    history.replace(path, msgspec.json.format(msgspec.json.encode(collection), indent=1) + b"\n")
+    history.replace(path, gzip.compress(data, 6, mtime=0) if len(data) > LARGE else data)
+    if before not in (None, path):
+        before.unlink()
     return path

@@ -8,10 +8,12 @@ an entry follows from its ``tool``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from scripts.exchange.collection import by_environment, to_iso
-from scripts.exchange.files import Files, Origin, decode_json, encode_json, only, wrong
+from scripts.exchange import units
+from scripts.exchange.collection import by_environment, distinct, to_iso, to_ms
+from scripts.exchange.files import Files, Origin, decode_json, encode_json, number, only, wrong
 from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
 
 STORE = "github-action-benchmark"
@@ -19,15 +21,18 @@ INPUT = "github-action-benchmark-input"
 PREFIX = "window.BENCHMARK_DATA"
 CUSTOM = {Direction.HIGHER: "customBiggerIsBetter", Direction.LOWER: "customSmallerIsBetter"}
 HIGHER = {"benchmarkjs", "pytest", CUSTOM[Direction.HIGHER]}
-"""Tools whose numbers are better when they are higher; those of all others are times or sizes."""
+"""Tools whose numbers are better when they are higher, those of others when lower, where their unit does not say it."""
 
 
-def decode_store(files: Files, _origin: Origin) -> Collection:
-    """From ``data.js``, without loss: what has no place of its own here, or is of another type, is in ``extra``."""
+def decode_store(files: Files, origin: Origin) -> Collection:
+    """From ``data.js`` or the same as plain JSON (the action's ``external-data-json-path``), without loss.
+
+    What has no place of its own here, or is of another type, is in ``extra``.
+    """
     name, data = only(files)
-    text = data.decode(errors="surrogateescape").lstrip("\ufeff \r\n\t")
-    start, _, body = text.partition("=")
-    if start.strip() != PREFIX:
+    text = data.decode(errors="surrogateescape").strip("\ufeff \r\n\t")
+    start, _, body = ("", "", text) if text.startswith("{") else text.partition("=")
+    if start and start.strip() != PREFIX or not text:
         raise wrong(name, f"does not begin with `{PREFIX} = `", "give the action's data.js")
     document = _object(decode_json(name, body.strip().removesuffix(";").encode(errors="surrogateescape")), name, "$")
     rest = dict(document)
@@ -36,7 +41,11 @@ def decode_store(files: Files, _origin: Origin) -> Collection:
     for suite, listed in entries.items():
         if not isinstance(listed, list):
             raise wrong(name, f"entries[{suite!r}] is not a list", "give the action's data.js")
-        snapshots = [_snapshot(_object(entry, name, f"entries[{suite!r}][{n}]")) for n, entry in enumerate(listed)]
+        places = [f"entries[{suite!r}][{number}]" for number in range(len(listed))]
+        snapshots = [_snapshot(_object(entry, name, at)) for at, entry in zip(places, listed, strict=True)]
+        for at, snapshot in zip(places, snapshots, strict=True):
+            if snapshot.extra.get("benches", []) != []:
+                origin.warn(f"{name}: {at}: its benches are not a list of objects, so none of their numbers is read")
         suites.append(Suite(name=suite, snapshots=tuple(snapshots)))
     return Collection(format=STORE, suites=tuple(suites), extra=rest)
 
@@ -51,7 +60,7 @@ def encode_store(collection: Collection) -> Files:
         document = {**collection.extra, "entries": entries}
     else:
         entries = {}
-        for suite in by_environment(collection):
+        for suite in map(distinct, by_environment(collection)):
             for direction, tool in CUSTOM.items():
                 found = [_foreign_entry(snapshot, direction, tool) for snapshot in suite.snapshots]
                 if chosen := [entry for entry in found if entry["benches"]]:
@@ -103,14 +112,35 @@ def _snapshot(entry: dict[str, Any]) -> Snapshot:
         rest["commit"] = dict(rest["commit"])
         commit = _take(rest["commit"], "id", str, "")
     tool = rest.get("tool")
-    direction = (Direction.HIGHER if tool in HIGHER else Direction.LOWER) if isinstance(tool, str) else None
     measurements: tuple[Measurement, ...] = ()
     benches = rest.get("benches")
     if isinstance(benches, list) and benches and all(isinstance(bench, dict) for bench in benches):
         del rest["benches"]
-        measurements = tuple(_measurement(bench, direction) for bench in benches)
+        measurements = tuple(_measurement(bench, _direction(tool, bench.get("unit"))) for bench in benches)
     time_ms: int | None = _take(rest, "date", int, None)
+    if time_ms is None:
+        time_ms = _time(rest.get("date"))
     return Snapshot(commit=commit, time_ms=time_ms, measurements=measurements, extra=rest)
+
+
+def _direction(tool: object, unit: object) -> Direction | None:
+    """The tool's own names say it, else the unit (JMH has times and rates), else what the tool mostly gives."""
+    if not isinstance(tool, str):
+        return None
+    said = next((direction for direction, name in CUSTOM.items() if name == tool), None)
+    usual = Direction.HIGHER if tool in HIGHER else Direction.LOWER
+    return said or units.better(unit if isinstance(unit, str) else None) or usual
+
+
+def _time(date: object) -> int | None:
+    """Milliseconds of a date that is a string, or a number with a fraction."""
+    if isinstance(date, str):
+        try:
+            return to_ms(datetime.fromisoformat(date))
+        except ValueError:
+            return None
+    found = number(date)
+    return None if found is None else round(found)
 
 
 def _entry(snapshot: Snapshot) -> dict[str, Any]:
@@ -118,7 +148,7 @@ def _entry(snapshot: Snapshot) -> dict[str, Any]:
     entry = dict(snapshot.extra)
     if isinstance(entry.get("commit"), dict) and "id" not in entry["commit"] and snapshot.commit:
         entry["commit"] = {**entry["commit"], "id": snapshot.commit}
-    if snapshot.time_ms is not None:
+    if snapshot.time_ms is not None and "date" not in entry:
         entry["date"] = snapshot.time_ms
     if snapshot.measurements:
         entry["benches"] = [_bench(m) for m in snapshot.measurements]
@@ -142,9 +172,12 @@ def _foreign_entry(snapshot: Snapshot, direction: Direction, tool: str) -> dict[
 
 def _measurement(bench: Mapping[str, Any], direction: Direction | None) -> Measurement:
     rest = dict(bench)
+    value = number(rest.get("value"))
+    if not isinstance(rest.get("value"), str) and value is not None:
+        del rest["value"]  # what was a string is one again when it goes out
     return Measurement(
         benchmark=_take(rest, "name", str, ""),
-        value=_take(rest, "value", (int, float), None),
+        value=value,
         unit=_take(rest, "unit", str, None),
         direction=direction,
         extra=rest,
@@ -165,7 +198,7 @@ def _bench(m: Measurement) -> dict[str, Any]:
     return {**bench, **m.extra}
 
 
-def _take(document: dict[str, Any], key: str, kind: type | tuple[type, ...], otherwise: Any) -> Any:
+def _take(document: dict[str, Any], key: str, kind: type, otherwise: Any) -> Any:
     """Take a value out of a document if it is what it should be (a JSON true is no number); else leave it there."""
     value = document.get(key)
     if isinstance(value, kind) and not isinstance(value, bool) and value != "":

@@ -2,29 +2,34 @@
 
 Facts from Otava's sources (otava/importer.py, otava/test_config.py) and docs/CSV.md: every cell of a metric has to be a
 number; ``direction`` is 1 where more is better, which is the default, and -1 where less is; time is kept in seconds.
-The ``otava.yaml`` that is written here is JSON, which is YAML too.
+The ``otava.yaml`` that is written here is JSON, which is YAML too; `scripts.exchange.otava_yaml` reads it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+from scripts.exchange import otava_yaml, units
 from scripts.exchange.collection import by_environment, distinct, to_iso, to_ms
-from scripts.exchange.files import Files, Origin, decode_json, encode_json, wrong
-from scripts.model import Collection, Direction, Measurement, PipelineError, Snapshot, Suite
+from scripts.exchange.files import Files, Origin, cell_number, decode_text, encode_json, wrong
+from scripts.exchange.otava_yaml import SIGNS, Metric, Test
+from scripts.model import Collection, Measurement, Snapshot, Suite
 
 OTAVA = "otava"
 CONFIGURATION = "otava.yaml"
-SIGNS = {Direction.HIGHER: 1, Direction.LOWER: -1}
 ATTRIBUTES = ("commit", "branch", "version", "run", "run_id", "environment")
 """Columns that are never metrics, even if they look like numbers."""
+SEPARATE = ("environment", "branch")
+"""Columns whose rows do not belong to one series."""
+UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ufffe\uffff]")
+"""What JSON has as it is and YAML has not."""
+DELIMITERS = ",;\t"
 TIME_FORMATS = ("%Y.%m.%d %H:%M:%S %z", "%Y.%m.%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S %z")
 
 
@@ -51,7 +56,8 @@ def encode(collection: Collection) -> Files:
             rows = [snapshots[number] for number in chosen]
             files[file] = _table(rows, benchmarks).encode()
             tests[test] = _test(file, rows[0], benchmarks)
-    return {CONFIGURATION: encode_json({"tests": tests}), **files}
+    configuration = UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", encode_json({"tests": tests}).decode())
+    return {CONFIGURATION: configuration.encode(), **files}
 
 
 def _unused(stem: str, files: Files) -> str:
@@ -83,80 +89,109 @@ def _test(file: str, snapshot: Snapshot, benchmarks: Sequence[str]) -> dict[str,
 
 
 def decode(files: Files, origin: Origin) -> Collection:
-    """A suite for each CSV file.
+    """A suite for each test that ``otava.yaml`` describes, and for each CSV file that none does.
 
-    Without an ``otava.yaml`` (as JSON) that describes the file, the column ``time`` or else the first is the time, and
-    the columns with nothing but numbers are metrics, except those of `ATTRIBUTES`.
+    Of such a file the column ``time`` or else the first is the time, and the columns that have numbers are metrics,
+    except those of `ATTRIBUTES`. Branches and environments are series of their own.
     """
-    tests: dict[str, Any] = {}
+    tables = {name: data for name, data in files.items() if name.lower().endswith((".csv", ".tsv"))}
+    tests: list[Test] = []
     if CONFIGURATION in files:
-        try:
-            tests = decode_json(CONFIGURATION, files[CONFIGURATION])["tests"]
-        except (PipelineError, KeyError, TypeError) as error:
-            raise wrong(
-                CONFIGURATION, "is not the JSON that `export otava` writes", "import the CSV file itself, with --better"
-            ) from error
-    described = {test["file"]: (name, test) for name, test in tests.items()}
-    suites = []
-    for file, data in files.items():
-        if not file.endswith(".csv"):
-            continue
-        name, test = described.get(file, (PurePosixPath(file).stem, {}))
-        rows = list(csv.reader(io.StringIO(data.decode(errors="surrogateescape"), newline="")))
-        if not rows or not rows[0]:
-            raise wrong(file, "is empty", "give a CSV file with a line of column names")
-        suites.append(Suite(name=name, snapshots=_snapshots(file, rows, test, origin)))
-    if not suites:
+        tests = otava_yaml.read(CONFIGURATION, files[CONFIGURATION], sorted(tables), origin.warn)
+    described = {test.file for test in tests}
+    tests += [Test(name=PurePosixPath(file).stem, file=file) for file in tables if file not in described]
+    if not tests:
         raise wrong("otava", "no CSV file found", "give a CSV file, or a folder of them")
-    return Collection(format=OTAVA, suites=tuple(suites))
+    return Collection(
+        format=OTAVA,
+        suites=tuple(Suite(name=test.name, snapshots=_snapshots(test, tables[test.file], origin)) for test in tests),
+    )
 
 
-def _snapshots(file: str, rows: Sequence[list[str]], test: dict[str, Any], origin: Origin) -> tuple[Snapshot, ...]:
-    header, body = rows[0], [row for row in rows[1:] if row]
-    for number, row in enumerate(body, 2):
+class _Row(NamedTuple):
+    """``number`` counts lines of the table from 1, as editors do where no cell has a line break."""
+
+    number: int
+    cells: dict[str, str]
+
+
+def _rows(test: Test, data: bytes) -> tuple[list[str], list[_Row]]:
+    """The columns' names, and the rows. Raises PipelineError naming the row that is wrong."""
+    file, text = test.file, decode_text(test.file, data, "CSV")
+    delimiter = test.delimiter or max(DELIMITERS, key=text.partition("\n")[0].count)
+    rows: list[list[str]] = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=test.quote):
+            if any("\0" in cell for cell in row):
+                raise csv.Error("a cell has a NUL")
+            rows.append(row)
+    except csv.Error as error:
+        raise wrong(file, f"row {len(rows) + 1}: {error}", "mend that row") from error
+    if not rows or not rows[0]:
+        raise wrong(file, "is empty", "give a CSV file with a line of column names")
+    header = rows[0]
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise wrong(file, f"two columns are called {twice[0]!r}", "give each column a name of its own")
+    body = [(number, row) for number, row in enumerate(rows[1:], 2) if row]
+    for number, row in body:
         if len(row) != len(header):
             raise wrong(file, f"row {number} has {len(row)} cells instead of {len(header)}", "mend that row")
-    time_column = test.get("time_column", "time" if "time" in header else header[0])
-    columns = {name: [row[index] for row in body] for index, name in enumerate(header)}
-    metrics = test.get("metrics") or {
-        name: {"column": name}
-        for name, cells in columns.items()
-        if name not in (time_column, *ATTRIBUTES) and cells and all(_is_number(cell) for cell in cells)
-    }
-    if not metrics and body:
-        raise wrong(file, "has no column of numbers", "give a CSV file with at least one metric")
-    used = {time_column, "commit", *(metric["column"] for metric in metrics.values())}
+    return header, [_Row(number, dict(zip(header, row, strict=True))) for number, row in body]
+
+
+def _snapshots(test: Test, data: bytes, origin: Origin) -> tuple[Snapshot, ...]:
+    header, rows = _rows(test, data)
+    time_column = test.time_column or ("time" if "time" in header else header[0])
+    metrics = test.metrics or [
+        Metric(name=name, column=name)
+        for name in header
+        if name not in (time_column, *ATTRIBUTES) and _is_metric([row.cells[name] for row in rows])
+    ]
+    if not metrics and rows:
+        raise wrong(test.file, "has no column of numbers", "give a CSV file with at least one metric")
+    for column in (time_column, *(metric.column for metric in metrics)):
+        if column not in header:
+            raise wrong(test.file, f"has no column {column!r}", f"its columns: {', '.join(header)}")
+    used = {time_column, "commit", *(metric.column for metric in metrics)}
     return tuple(
         Snapshot(
-            commit=columns["commit"][number] if "commit" in columns else origin.commit,
-            time_ms=_parse_time(file, number + 2, columns[time_column][number]),
-            measurements=tuple(
-                _measurement(name, metric, columns[metric["column"]][number], origin)
-                for name, metric in metrics.items()
-            ),
-            extra={name: cells[number] for name, cells in columns.items() if name not in used},
+            commit=row.cells.get("commit", origin.commit),
+            time_ms=_parse_time(test.file, row.number, row.cells[time_column]),
+            environment=", ".join(filter(None, map(row.cells.get, SEPARATE))),
+            measurements=tuple(_measurement(test.file, metric, row, origin) for metric in metrics),
+            extra={name: cell for name, cell in row.cells.items() if name not in used},
         )
-        for number in range(len(body))
+        for row in rows
     )
 
 
-def _measurement(name: str, metric: dict[str, Any], cell: str, origin: Origin) -> Measurement:
-    signs = {sign: direction for direction, sign in SIGNS.items()}
-    direction = signs.get(metric.get("direction", 0), origin.direction)
-    value = float(cell)
-    return Measurement(
-        benchmark=name,
-        value=int(cell) if re.fullmatch(r"-?\d{1,15}", cell.strip()) else value,
-        unit=metric.get("unit"),
-        direction=direction,
-    )
-
-
-def _is_number(cell: str) -> bool:
+def _measurement(file: str, metric: Metric, row: _Row, origin: Origin) -> Measurement:
+    cell = row.cells[metric.column]
     try:
-        return json.loads(json.dumps(float(cell), allow_nan=False)) is not None
-    except ValueError:
-        return False
+        value = cell_number(cell)
+    except ValueError as error:
+        raise wrong(
+            file,
+            f"row {row.number}: {cell!r} in the column {metric.column!r} is not a number",
+            "leave the cell empty where there is none, or say in otava.yaml which columns are metrics",
+        ) from error
+    return Measurement(
+        benchmark=metric.name,
+        value=value if value is None or metric.scale == 1 else value * metric.scale,
+        unit=metric.unit,
+        direction=metric.direction or origin.direction or units.better(metric.unit),
+    )
+
+
+def _is_metric(cells: Sequence[str]) -> bool:
+    """Whether more of the cells have a number than have other text: labels may look like numbers, too."""
+    numbers = texts = 0
+    for cell in cells:
+        try:
+            numbers += cell_number(cell) is not None
+        except ValueError:
+            texts += 1
+    return numbers > texts
 
 
 def _parse_time(file: str, row: int, cell: str) -> int:

@@ -145,7 +145,7 @@ def test_commits_that_asv_cannot_tell_apart_are_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "is of version 1"),
+        ({"version": 3}, "is of version 3"),
         ({"results": None}, "is not a result file of asv"),
         ({"params": None}, "is not a result file of asv"),
     ],

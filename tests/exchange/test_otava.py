@@ -103,7 +103,7 @@ def test_directions_and_units_come_back(made: Collection) -> None:
         ({"a.csv": b"time,m\n1,2,3\n"}, r"a\.csv: row 2 has 3 cells instead of 2"),
         ({"a.csv": b"time,m\nyesterday,2\n"}, r"a\.csv: row 2: 'yesterday' is not a time"),
         ({"a.csv": b"time,m\n2026-01-01,x\n"}, r"a\.csv: has no column of numbers"),
-        ({"otava.yaml": b"tests:\n  a: b\n", "a.csv": SAMPLE}, r"otava\.yaml: is not the JSON"),
+        ({"otava.yaml": b"tests:\n  a: b\n", "a.csv": SAMPLE}, r"otava\.yaml: tests: a: expected settings"),
     ],
 )
 def test_what_is_wrong_is_named(files: dict[str, Any], message: str) -> None:
