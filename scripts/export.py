@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts import history, store
 from scripts.config import PROJECT
-from scripts.exchange import FORMATS, collection, describe_formats
+from scripts.exchange import FORMATS, collection, describe
 from scripts.model import Collection, PipelineError
 
 EPILOG = """\
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="nox -s export --",
         description="Write the recorded runs in another tool's format: each metric of each backend at each level.",
-        epilog=EPILOG.format(formats=describe_formats()),
+        epilog=EPILOG.format(formats=describe(FORMATS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help="one of those below")

@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from scripts import config
-from scripts.exchange import FORMATS, collection, describe_formats
+from scripts.exchange import READERS, collection, describe
 from scripts.exchange.files import Origin
+from scripts.exchange.recognition import recognise
 from scripts.model import Collection, Direction, PipelineError
 
 NAMED = 5
@@ -21,7 +22,8 @@ formats:
 {formats}
 
 examples:
-  nox -s import -- github-action-benchmark gh-pages/dev/bench/data.js --name hyper
+  nox -s import -- gh-pages/dev/bench/data.js --name hyper
+  nox -s import -- summary.json --commit 35156e6 --name checkout      what `k6 run --summary-export summary.json` wrote
   nox -s import -- asv .asv/results --name numpy
   nox -s import -- otava nightly.csv --better lower
   nox -s import -- bencher bmf.json --commit 35156e6 --time 2026-11-23T12:00:00Z --better recall=higher
@@ -33,10 +35,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="nox -s import --",
         description="Keep series that another tool recorded, so that changes can be looked for in them.",
-        epilog=EPILOG.format(formats=describe_formats()),
+        epilog=EPILOG.format(formats=describe(READERS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help="one of those below")
+    parser.add_argument(
+        "format", nargs="?", choices=READERS, metavar="FORMAT", help="one of those below (default: what the content is)"
+    )
     parser.add_argument("source", type=Path, help="file or folder")
     parser.add_argument("--name", help="what to keep it as (default: the source's name)")
     parser.add_argument("--history", type=Path, metavar="FOLDER", help="of the history (default: history)")
@@ -60,14 +64,16 @@ def main(arguments: Sequence[str]) -> int:
         raise PipelineError(f"{path}: is there already", "choose another --name, or give --replace")
     better = _parse_better(args.better)
     origin = Origin(commit=args.commit, time_ms=_parse_time(args.time), direction=better.pop("", None), warn=_warn)
-    imported = collection.directed(FORMATS[args.format].decode(read_files(args.source), origin), better)
+    files = read_files(args.source)
+    chosen = args.format or recognise(files)
+    imported = collection.directed(READERS[chosen].decode(files, origin), better)
     found = collection.series(imported)
     if not found:
         raise PipelineError(f"{args.source}: there are no numbers in it", "give a file with at least one measurement")
     _name_missing(imported)
     _name_undirected(found)
     path = collection.write(root, name, imported)
-    print(f"imported {len(found)} series with {sum(map(len, found.values()))} points as {path}")
+    print(f"imported {len(found)} series with {sum(map(len, found.values()))} points from {chosen} as {path}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from scripts.exchange import asv, bencher, github_action, otava, tables
+from scripts.exchange import asv, bencher, github_action, harnesses, k6_summary, otava, tables
 from scripts.exchange.files import Files, Origin
 from scripts.model import Collection
 
@@ -35,6 +35,24 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def describe_formats() -> str:
+class Reader(NamedTuple):
+    """A format that only comes in."""
+
+    about: str
+    decode: Callable[[Files, Origin], Collection]
+
+
+READERS: Mapping[str, Format | Reader] = {
+    **FORMATS,
+    k6_summary.K6: Reader("k6's summaries: --summary-export, or handleSummary's data as JSON", k6_summary.decode),
+    harnesses.HYPERFINE: Reader("hyperfine's --export-json", harnesses.decode_hyperfine),
+    harnesses.PYTEST: Reader("pytest-benchmark's --benchmark-json", harnesses.decode_pytest),
+    harnesses.JMH: Reader("JMH's -rf json", harnesses.decode_jmh),
+    harnesses.LOCUST: Reader("Locust's --csv: the file that ends with _stats.csv", harnesses.decode_locust),
+}
+"""All that can come in."""
+
+
+def describe(formats: Mapping[str, Format | Reader]) -> str:
     """A line for each format, for help texts."""
-    return "\n".join(f"  {name:30} {format.about}" for name, format in FORMATS.items())
+    return "\n".join(f"  {name:30} {format.about}" for name, format in formats.items())

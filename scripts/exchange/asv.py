@@ -52,8 +52,8 @@ def decode(files: Files, origin: Origin) -> Collection:
             suites.setdefault(suite, []).append(snapshot)
     if not suites:
         raise errors[0] if errors else wrong("asv", "no results found", HINT)
-    for error in errors:
-        origin.warn(f"{error}: left out")
+    for left_out in errors:
+        origin.warn(f"{left_out}: left out")
     ordered = {name: sorted(found, key=lambda s: s.time_ms or 0) for name, found in suites.items()}
     return Collection(format=ASV, suites=tuple(Suite(name=n, snapshots=tuple(found)) for n, found in ordered.items()))
 
@@ -93,6 +93,7 @@ def _snapshots(path: PurePosixPath, document: Any, benchmarks: dict[str, Any]) -
 def _renewed(document: dict[str, Any]) -> dict[str, Any]:
     """A document of version 1 as one of version 2, as asv/results.py has it."""
     results = {}
+    others = {"version": "benchmark_version", "started_at": "started_at", "duration": "duration"}
     for name, given in document["results"].items():
         row = given if isinstance(given, dict) else {"result": [given]}
         params, result, stats = row.get("params") or [], row["result"], row.get("stats")
@@ -103,11 +104,8 @@ def _renewed(document: dict[str, Any]) -> dict[str, Any]:
             "stats_ci_99_a": [stat.get("ci_99", (None, None))[0] for stat in listed],
             "stats_ci_99_b": [stat.get("ci_99", (None, None))[1] for stat in listed],
             **{f"stats_{key}": [stat.get(key) for stat in listed] for key in ("q_25", "q_75", "number", "repeat")},
-            **{
-                column: document.get(key, {}).get(name)
-                for column, key in (("version", "benchmark_version"), ("started_at", "started_at"), ("duration", "duration"))
-            },
-        }  # fmt: skip
+            **{column: document.get(key, {}).get(name) for column, key in others.items()},
+        }
         results[name] = [cells.get(column) for column in COLUMNS]
     requirements = (f"{key}{value or ''}" for key, value in sorted(document["requirements"].items()))
     environment = "-".join((f"py{document['python']}", *requirements))

@@ -43,7 +43,7 @@ class _Given(NamedTuple):
 
 
 def decode(files: Files, origin: Origin) -> Collection:
-    """A suite for each benchmark and its parameters, in which measures, and other numbers of them, are the benchmarks."""
+    """A suite for each benchmark with its parameters, in which each measure, and each named number of it, is one."""
     name, data = only(files)
     document = decode_json(name, data)
     if not isinstance(document, dict):
@@ -54,9 +54,7 @@ def decode(files: Files, origin: Origin) -> Collection:
         suites.setdefault(given.suite, {}).setdefault(given.measure, {}).update(given.numbers)
     return Collection(
         format=BENCHER,
-        suites=tuple(
-            Suite(name=suite, snapshots=(_snapshot(measures, origin),)) for suite, measures in suites.items()
-        ),
+        suites=tuple(Suite(name=suite, snapshots=(_snapshot(measures, origin),)) for suite, measures in suites.items()),
     )
 
 
@@ -123,7 +121,9 @@ def _snapshot(measures: dict[str, dict[str, int | float | None]], origin: Origin
     for measure, numbers in measures.items():
         slug = measure.lower().replace("+", "-").replace(" ", "-")
         own = Direction.HIGHER if slug in HIGHER else Direction.LOWER if slug in LOWER else None
-        bounds = {ours: numbers.get(theirs) for theirs, ours in BOUNDS.items()} if "value" in numbers else {}
+        bounds: dict[str, Any] = (
+            {ours: numbers.get(theirs) for theirs, ours in BOUNDS.items()} if "value" in numbers else {}
+        )
         for name, value in numbers.items():
             if name in BOUNDS and bounds:
                 continue

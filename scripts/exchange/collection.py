@@ -182,7 +182,7 @@ def distinct(suite: Suite) -> Suite:
 
 def _in_known_unit(m: Measurement, known: list[str]) -> Measurement:
     """The measurement in that unit of those known for its benchmark which it can be in; else its own becomes known."""
-    if m.unit is None:
+    if m.unit is None or (known and m.unit == known[0]):
         return m
     unit, factor = next(
         ((unit, factor) for unit in known if (factor := units.factor(m.unit, unit)) is not None), (m.unit, Fraction(1))
@@ -211,7 +211,7 @@ def _distinct(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
             number += 1
             name = f"{m.benchmark} ({number})"
         taken.add(name)
-        renamed.append(msgspec.structs.replace(m, benchmark=name))
+        renamed.append(m if name == m.benchmark else msgspec.structs.replace(m, benchmark=name))
     return tuple(renamed)
 
 
@@ -243,10 +243,14 @@ def directed(collection: Collection, better: Mapping[str, Direction]) -> Collect
 
     Raises PipelineError for a benchmark that is not there.
     """
+    if not better:
+        return collection
     known = {m.benchmark for suite in collection.suites for snapshot in suite.snapshots for m in snapshot.measurements}
     for name in better:
         if name not in known:
-            raise PipelineError(f"--better {name}: no benchmark {name!r} there", f"there are: {', '.join(sorted(known))}")
+            raise PipelineError(
+                f"--better {name}: no benchmark {name!r} there", f"there are: {', '.join(sorted(known))}"
+            )
     suites = [
         msgspec.structs.replace(
             suite,

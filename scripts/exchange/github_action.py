@@ -32,7 +32,7 @@ def decode_store(files: Files, origin: Origin) -> Collection:
     name, data = only(files)
     text = data.decode(errors="surrogateescape").strip("\ufeff \r\n\t")
     start, _, body = ("", "", text) if text.startswith("{") else text.partition("=")
-    if start and start.strip() != PREFIX or not text:
+    if (start and start.strip() != PREFIX) or not text:
         raise wrong(name, f"does not begin with `{PREFIX} = `", "give the action's data.js")
     document = _object(decode_json(name, body.strip().removesuffix(";").encode(errors="surrogateescape")), name, "$")
     rest = dict(document)
@@ -41,7 +41,7 @@ def decode_store(files: Files, origin: Origin) -> Collection:
     for suite, listed in entries.items():
         if not isinstance(listed, list):
             raise wrong(name, f"entries[{suite!r}] is not a list", "give the action's data.js")
-        places = [f"entries[{suite!r}][{number}]" for number in range(len(listed))]
+        places = [f"entries[{suite!r}][{index}]" for index in range(len(listed))]
         snapshots = [_snapshot(_object(entry, name, at)) for at, entry in zip(places, listed, strict=True)]
         for at, snapshot in zip(places, snapshots, strict=True):
             if snapshot.extra.get("benches", []) != []:
@@ -81,10 +81,10 @@ def decode_input(files: Files, origin: Origin) -> Collection:
         document = decode_json(name, data)
         if not isinstance(document, list):
             raise wrong(name, "is not a list of {name, unit, value}", "give what the action takes as input")
-        for number, bench in enumerate(document):
-            measurement = _measurement(_object(bench, name, f"$[{number}]"), direction)
+        for index, bench in enumerate(document):
+            measurement = _measurement(_object(bench, name, f"$[{index}]"), direction)
             if measurement.value is None or not measurement.benchmark:
-                raise wrong(name, f"$[{number}] has no name or no value", "give what the action takes as input")
+                raise wrong(name, f"$[{index}] has no name or no value", "give what the action takes as input")
             measurements.append(measurement)
     snapshot = Snapshot(commit=origin.commit, time_ms=origin.time_ms, measurements=tuple(measurements))
     return Collection(format=INPUT, suites=(Suite(name="Benchmark", snapshots=(snapshot,)),))

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from scripts.exchange.files import decode_text, number, wrong
-from scripts.model import Direction, PipelineError
+from scripts.model import Direction
 
 SIGNS = {Direction.HIGHER: 1, Direction.LOWER: -1}
 HINT = "give an otava.yaml that Otava reads, or import the CSV file itself, with --better"
@@ -40,7 +40,8 @@ class Test(NamedTuple):
 
 def read(name: str, data: bytes, tables: Sequence[str], warn: Callable[[str], None]) -> list[Test]:
     """The tests of type csv; others are named to ``warn``. Raises PipelineError naming the test and the key."""
-    from ruamel.yaml import YAML, YAMLError  # here, since nothing else needs it
+    from ruamel.yaml import YAML  # here, since nothing else needs it
+    from ruamel.yaml.error import YAMLError
 
     try:
         document = YAML(typ="safe", pure=True).load(decode_text(name, data, "YAML"))
@@ -70,7 +71,11 @@ def _inherited(where: str, given: dict[str, Any], templates: Mapping[str, Any]) 
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(one[key], other[key]) for key in one if isinstance(one[key], dict) and isinstance(other.get(key), dict)}
+    both = {
+        key: _merged(one[key], other[key])
+        for key in one
+        if isinstance(one[key], dict) and isinstance(other.get(key), dict)
+    }
     return {**one, **other, **both}
 
 
@@ -98,7 +103,9 @@ def _table(where: str, file: str, tables: Sequence[str]) -> str:
         return str(path)
     alike = [table for table in tables if PurePosixPath(table).name == path.name]
     if len(alike) != 1:
-        raise wrong(where, f"{file}: {'not there' if not alike else f'which of {alike}?'}", "give the folder that has it")
+        raise wrong(
+            where, f"{file}: {'not there' if not alike else f'which of {alike}?'}", "give the folder that has it"
+        )
     return alike[0]
 
 

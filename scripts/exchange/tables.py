@@ -50,9 +50,9 @@ def decode_csv(files: Files, origin: Origin) -> Collection:
         rows = list(csv.DictReader(io.StringIO(decode_text(name, data, "CSV"), newline="")))
     except csv.Error as error:
         raise wrong(name, f"not CSV: {error}", "save it as UTF-8 with commas") from error
-    for number, row in enumerate(rows, 1):
+    for place, row in enumerate(rows, 1):
         if None in row or None in row.values():
-            raise wrong(name, f"row {number} has not as many cells as there are columns", "mend that row")
+            raise wrong(name, f"row {place} has not as many cells as there are columns", "mend that row")
     return _collect(name, rows, CSV, origin)
 
 
@@ -140,11 +140,11 @@ def _collect(name: str, rows: Sequence[dict[str, Any]], format: str, origin: Ori
     if missing:
         raise wrong(name, f"lacks the column {sorted(missing)[0]!r}, or has no rows", f"columns: {', '.join(COLUMNS)}")
     found = []
-    for number, row in enumerate(rows):
+    for index, row in enumerate(rows):
         try:
-            found.append(_point(row, number, origin))
+            found.append(_point(row, index, origin))
         except (ValueError, TypeError) as error:
-            raise wrong(name, f"row {number + 1}: {error}", f"columns: {', '.join(COLUMNS)}") from error
+            raise wrong(name, f"row {index + 1}: {error}", f"columns: {', '.join(COLUMNS)}") from error
     return from_points(found, format)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from scripts.model import Direction
@@ -38,6 +39,7 @@ class Unit(NamedTuple):
     better: Direction | None
 
 
+@lru_cache(maxsize=1024)  # a store repeats few units a million times
 def parse(unit: str) -> Unit:
     """What a unit is; of an unknown one its own kind, with no direction."""
     text = unit.strip().replace("µ", "u").replace("μ", "u").lower().replace("_per_", "/").replace(" per ", "/")

@@ -50,7 +50,13 @@ def test_what_is_meant_is_understood() -> None:
     assert connect[0].direction is Direction.LOWER
     assert connect[0].unit == "ns/iter"
     assert connect[0].extra == {"range": "± 8021"}
-    assert {key.benchmark for key in found if key.suite == rust} == {"connect", "commit(t)", "commit(t) (2)", "tiny", "text"}
+    assert {key.benchmark for key in found if key.suite == rust} == {
+        "connect",
+        "commit(t)",
+        "commit(t) (2)",
+        "tiny",
+        "text",
+    }
     assert [point.direction for point in found[collection.Key("Python", "", "test_a")]] == [None, Direction.HIGHER]
     assert [point.direction for point in found[collection.Key("Throughput", "", "rate")]] == [Direction.HIGHER]
 
