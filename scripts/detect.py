@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from scripts import changes, changes_text, config, terminal
+from scripts import changes, changes_text, config, imported, terminal
 from scripts.changepoints import change_points
 from scripts.detection import over_history
+from scripts.exchange import collection
 from scripts.history import replace
 from scripts.model import PipelineError
 
@@ -23,18 +25,23 @@ examples:
   nox -s detect                                          all changes of the history: a table, and results/changes.json
   nox -s detect -- --history history --history ../data   several histories, read as one
   nox -s detect -- --as-of 20261124T033000Z-35156e6-5f3a9c    what would have been said when that run was new
+  nox -s detect -- --imported hyper                      where series change that `nox -s import` has kept as `hyper`
   nox -s detect -- --series -                            any series: one line of JSON in, one line out, at once
 
 """
 SERIES = (
-    f"a line of --series in: {LINE} (null and NaN are missing); a line out: the index of the first point of each new "
-    'regime, as {"change_points": [3]}'
+    f"a line of --series in: {LINE} (null, NaN and infinite numbers are missing); a line out: the index of the first "
+    'point of each new regime, as {"change_points": [3]}; a line that is no series is named, and has no answer'
 )
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0 when everything was judged."""
     args = _parser().parse_args(arguments)
+    if args.imported is not None:
+        kept = collection.read((args.history or [config.PROJECT / "history"])[0], args.imported)
+        print(imported.render(list(imported.steps(kept)), kept))
+        return 0
     if args.series is None:
         _over_history(args)
         return 0
@@ -65,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, default=Path("results/changes.json"), help="(default: results/changes.json)"
     )
+    parser.add_argument("--imported", metavar="NAME", help="the series that `nox -s import` has kept under this name")
     parser.add_argument("--series", metavar="FILE", help="JSON lines, one for each series, instead; - is stdin")
     return parser
 
@@ -89,16 +97,28 @@ def _warn(text: str) -> None:
 
 
 def _judge(lines: Iterable[bytes], name: str) -> None:
-    for values in read_series(lines, name):
+    """Answer every line that is a series; raise PipelineError at the end where one was not, each named as it came."""
+    bad = number = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            (values,) = read_series([line], name, number)
+        except PipelineError as error:
+            bad += 1
+            _warn(str(error))
+            continue
+        if infinite := sum(value is not None and math.isinf(value) for value in values):
+            _warn(f"{name}, line {number}: {infinite} of {len(values)} values are infinite and count as missing")
         print(json.dumps({"change_points": change_points(values)}), flush=True)
+    if bad:
+        raise PipelineError(f"{name}: {bad} of {number} lines are no series", f"a line looks like this: {LINE}")
 
 
-def read_series(lines: Iterable[bytes], name: str) -> Iterator[list[float | None]]:
-    """The values of each line, as they come; ``name`` is what an error calls the file.
+def read_series(lines: Iterable[bytes], name: str, first: int = 1) -> Iterator[list[float | None]]:
+    """The values of each line, as they come; an error calls the file ``name`` and its first line ``first``.
 
     Raises PipelineError naming the line and what is wrong with it.
     """
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=first):
         try:
             yield _values(line)
         except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import import_
 from scripts.changepoints import change_points
 from scripts.config import ROOT
 from scripts.detect import main, read_series
@@ -60,11 +61,12 @@ def test_an_answer_comes_before_the_next_question() -> None:
         ("[" * 100_000, "recursion"),
     ],
 )
-def test_a_bad_line_is_named_and_what_came_before_it_is_answered(line: str, complaint: str) -> None:
+def test_a_bad_line_is_named_and_all_others_are_answered(line: str, complaint: str) -> None:
     done = run(json.dumps({"values": STEP}) + f"\n{line}\n" + json.dumps({"values": STEP}) + "\n")
     assert done.returncode == 1
-    assert done.stdout == '{"change_points": [10]}\n'
+    assert done.stdout == '{"change_points": [10]}\n' * 2
     assert "standard input, line 2: " in done.stderr
+    assert "1 of 3 lines" in done.stderr
     assert complaint in done.stderr
     assert "what to do: a line looks like this" in done.stderr
     assert "Traceback" not in done.stderr
@@ -83,9 +85,30 @@ def test_missing_values_keep_their_indexes() -> None:
     assert change_points([*[None] * 5, *STEP[:10], *[float("nan")] * 3, *STEP[10:]]) == [18]
 
 
+@pytest.mark.parametrize("infinite", ["Infinity", "-Infinity", "1e999"])
+def test_infinite_values_are_missing_and_that_is_said(infinite: str) -> None:
+    done = run(json.dumps({"values": [*STEP[:5], "@", *STEP[5:]]}).replace('"@"', infinite) + "\n")
+    assert (done.returncode, done.stdout) == (0, '{"change_points": [11]}\n')
+    assert "standard input, line 1: 1 of 21 values are infinite and count as missing" in done.stderr
+
+
 def test_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "series.jsonl").write_text(json.dumps({"values": STEP}))  # no newline at the end
     assert main(["--series", str(tmp_path / "series.jsonl")]) == 0
     assert capsys.readouterr().out == '{"change_points": [10]}\n'
     with pytest.raises(PipelineError, match="cannot be read: No such file"):
         main(["--series", str(tmp_path / "nothing")])
+
+
+def test_what_was_imported_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"2026-01-{day + 1:02},c{day:02},{value}" for day, value in enumerate(STEP)]
+    (tmp_path / "s.csv").write_text("time,commit,p99\n" + "\n".join(reversed(rows)) + "\n")
+    history = ["--history", str(tmp_path)]
+    assert import_.main([str(tmp_path / "s.csv"), "--better", "lower", *history]) == 0
+    capsys.readouterr()
+    assert main(["--imported", "s", *history]) == 0
+    assert capsys.readouterr().out == (
+        "s: p99: worse by +20.0%, from 100 to 120, after c09, at c10, 2026-01-11\n1 change in 1 series\n"
+    )
+    with pytest.raises(PipelineError, match=r"absent\.json: cannot be read"):
+        main(["--imported", "absent", *history])
