@@ -23,7 +23,7 @@ formats:
 
 examples:
   nox -s import -- gh-pages/dev/bench/data.js --name hyper
-  nox -s import -- summary.json --commit 35156e6 --name checkout      what `k6 run --summary-export summary.json` wrote
+  nox -s import -- summary.json --commit 35156e6 --name checkout --add    what k6's --summary-export wrote
   nox -s import -- asv .asv/results --name numpy
   nox -s import -- otava nightly.csv --better lower
   nox -s import -- bencher bmf.json --commit 35156e6 --time 2026-11-23T12:00:00Z --better recall=higher
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("source", type=Path, help="file or folder")
     parser.add_argument("--name", help="what to keep it as (default: the source's name)")
     parser.add_argument("--history", type=Path, metavar="FOLDER", help="of the history (default: history)")
-    parser.add_argument("--replace", action="store_true", help="replace what was imported under that name")
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument("--replace", action="store_true", help="replace what was imported under that name")
+    known.add_argument("--add", action="store_true", help="add to it: the newest numbers to those of earlier commits")
     group = parser.add_argument_group("what some formats do not say")
     group.add_argument("--commit", default="", help="which commit was measured")
     group.add_argument("--time", help="when, in ISO 8601")
@@ -60,8 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     name = args.name or args.source.resolve().stem
     root = config.history_folder(args.history)
     path = collection.locate(root, name)
-    if path is not None and not args.replace:
-        raise PipelineError(f"{path}: is there already", "choose another --name, or give --replace")
+    if path is not None and not (args.replace or args.add):
+        raise PipelineError(f"{path}: is there already", "choose another --name, or give --add or --replace")
     better = _parse_better(args.better)
     origin = Origin(commit=args.commit, time_ms=_parse_time(args.time), direction=better.pop("", None), warn=_warn)
     files = read_files(args.source)
@@ -72,6 +74,9 @@ def main(arguments: Sequence[str]) -> int:
         raise PipelineError(f"{args.source}: there are no numbers in it", "give a file with at least one measurement")
     _name_missing(imported)
     _name_undirected(found)
+    if args.add and path is not None:
+        imported = collection.joined(collection.read(root, name), imported)
+        found = collection.series(imported)
     path = collection.write(root, name, imported)
     print(f"imported {len(found)} series with {sum(map(len, found.values()))} points from {chosen} as {path}")
     return 0

@@ -500,3 +500,14 @@ def test_a_large_collection_is_kept_small(tmp_path: Path, monkeypatch: pytest.Mo
     take(tmp_path, store(("go", benches[:1])), GAB, "--replace")
     (kept,) = (tmp_path / "history/imported").iterdir()
     assert kept.name == "x.json"
+
+
+def test_the_newest_numbers_are_added_to_those_of_earlier_commits(tmp_path: Path) -> None:
+    for commit, value in (("a", 12), ("b", 13)):
+        text = json.dumps({"svc": {"latency": {"value": value}}})
+        (points,) = take(tmp_path, text, "bencher", "--commit", commit, "--add").values()
+    assert [(point.commit, point.value) for point in points] == [("a", 12), ("b", 13)]
+    with pytest.raises(PipelineError, match="svc: the same numbers of the same commit are there already"):
+        take(tmp_path, text, "bencher", "--commit", "b", "--add")
+    with pytest.raises(PipelineError, match="cannot be added to bencher"):
+        take(tmp_path, store(("go", [bench(1, "ns")])), GAB, "--add")

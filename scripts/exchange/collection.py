@@ -270,6 +270,21 @@ def directed(collection: Collection, better: Mapping[str, Direction]) -> Collect
     return msgspec.structs.replace(collection, suites=tuple(suites))
 
 
+def joined(kept: Collection, added: Collection) -> Collection:
+    """The collection with another's snapshots after its own. Raises PipelineError for what it has already."""
+    if kept.format != added.format:
+        raise PipelineError(f"a file of {added.format} cannot be added to {kept.format}", "give it another --name")
+    suites = {suite.name: suite.snapshots for suite in kept.suites}
+    for suite in added.suites:
+        before = suites.get(suite.name, ())
+        if any(snapshot in before for snapshot in suite.snapshots):
+            raise PipelineError(f"{suite.name}: the same numbers of the same commit are there already", "leave it out")
+        suites[suite.name] = before + suite.snapshots
+    return msgspec.structs.replace(
+        kept, suites=tuple(Suite(name=name, snapshots=snapshots) for name, snapshots in suites.items())
+    )
+
+
 def locate(root: Path, name: str) -> Path | None:
     """The file of an imported collection, None where there is none. Raises PipelineError for a wrong name."""
     if not NAME.fullmatch(name):
