@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from scripts.exchange import otava_yaml, units
+from scripts.exchange import otava_yaml
 from scripts.exchange.collection import by_environment, distinct, to_iso, to_ms
 from scripts.exchange.files import Files, Origin, cell_number, decode_text, encode_json, wrong
 from scripts.exchange.otava_yaml import SIGNS, Metric, Test
@@ -176,7 +176,7 @@ def _measurement(file: str, metric: Metric, row: _Row, origin: Origin) -> Measur
         benchmark=metric.name,
         value=value if value is None or metric.scale == 1 else value * metric.scale,
         unit=metric.unit,
-        direction=metric.direction or origin.direction or units.better(metric.unit),
+        direction=metric.direction or origin.direction,
     )
 
 

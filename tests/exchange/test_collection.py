@@ -87,7 +87,7 @@ def test_times_are_exact_to_the_millisecond(time_ms: int) -> None:
     assert to_ms(datetime.fromisoformat(to_iso(time_ms))) == time_ms
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(collections())
 def test_what_is_written_is_read_the_same(tmp_path: Path, made: Collection) -> None:
     path = collection.write(tmp_path, "some.thing-1", made)
