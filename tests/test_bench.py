@@ -141,11 +141,12 @@ def bench() -> Iterator[Callable[..., Bench]]:
 
 def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: Path) -> None:
     running = bench("smoke", "--levels", "4", "--duration", "2", "--seed", "7", "--output", str(tmp_path), stack=kind)
-    assert running.end() == 0, running.text
+    code = running.end()
     latest = tmp_path / "latest"
-    assert latest.is_symlink()
+    assert latest.is_symlink(), running.text
     run = history.read_run(latest / "run.json")
     assert run.complete
+    assert code == (1 if run.lacking else 0), "others on this machine may have disturbed every block of a backend"
     assert run.seed == 7
     assert run.limited
     assert run.environment.stack == kind
@@ -168,7 +169,8 @@ def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: 
     assert not list(tmp_path.glob("*.partial"))
 
     # what was measured can be recorded once, and its report made again
-    for code, words in ((0, "recorded"), (1, "already recorded")):
+    usable = len(run.lacking) < len(run.backends)
+    for code, words in ((0, "recorded"), (1, "already recorded")) if usable else ((1, "no valid block"),):
         again = bench(str(latest), "--history", str(tmp_path / "history"), step="record")
         assert again.end() == code
         assert words in again.text
