@@ -63,7 +63,7 @@ def test_the_contracts_answer() -> None:
         (r'health = "/health"', 'health = "/he alth"', r"\[backends.fastapi\] health: '/he alth' is no path", ""),
         (r'reset = "/reset"', 'reset = ""', r"\[backends.fastapi\] reset: '' is no path", ""),
         (r'"/users", ', '"users", ', r"\[backends.fastapi\] lists: 'users' is no path", ""),
-        (r'label = "FastAPI"', 'label = " "', r"\[backends.fastapi\] label: must say something", ""),
+        (r'label = "FastAPI"', 'label = " "', r"\[backends.fastapi\] label: must be one line", ""),
         (r"port = 18000", 'port = 18000\nfolder = ""', r"\[backends.fastapi\] folder: must name a folder", ""),
         (
             r'stack = "compose"',
