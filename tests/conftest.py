@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scripts import checkout, config
 from scripts.model import PipelineError, Revision
@@ -14,6 +15,10 @@ from scripts.stack.limits import Cages
 from tests.factories import LABELS, RUNS
 
 ROOT = Path(__file__).parent.parent
+
+# How fast this machine is says nothing of the code: tests hold on a loaded one.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def run(measure: Oracle, count: int = 16, most: int = 25) -> Found:
     return search(count, measure, level=0.01, confidence=0.95, most=most)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(count=st.integers(1, 64), data=st.data())
 def test_a_clear_change_costs_about_as_many_sessions_as_halving(count: int, data: st.DataObject) -> None:
     culprit = data.draw(st.integers(1, count))

@@ -171,7 +171,7 @@ def test_a_long_drift_is_no_staircase() -> None:
 @given(
     st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64) | st.none(), max_size=60),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_numbers_get_an_answer(values: list[float | None]) -> None:
     found = change_points(values)
     assert found == sorted(set(found))
@@ -179,7 +179,7 @@ def test_any_numbers_get_an_answer(values: list[float | None]) -> None:
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_change_of_unit_changes_nothing(seed: int, scale: float) -> None:
     values = noisy(np.random.default_rng(seed), (30, 100), (30, 106), spread=0.03)
     assert change_points([value * scale for value in values]) == change_points(values)

@@ -118,7 +118,7 @@ def test_every_key_is_needed_or_has_a_default_that_is_shown() -> None:
         try_verdict(json.dumps(document).encode())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     changes=st.lists(
         st.tuples(

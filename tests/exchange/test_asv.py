@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.exchange.asv import COLUMNS, decode, encode
@@ -93,7 +93,6 @@ def test_results_come_in_and_go_out_the_same() -> None:
     assert points(decode(files, Origin())).__next__().value == 0.25
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     collections(extras=False, bounds=False, times=times_ms, environments=st.sampled_from(["m/e1", "m/e2", "n"])),
 )

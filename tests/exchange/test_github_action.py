@@ -88,7 +88,6 @@ stores = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(stores)
 def test_any_store_comes_in_and_goes_out_without_loss(document: dict[str, Any]) -> None:
     script = f"{PREFIX} = {json.dumps(document)}".encode()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from scripts.exchange.collection import by_environment, from_runs, points, to_iso
 from scripts.exchange.files import Origin
@@ -67,7 +67,6 @@ def test_the_history_goes_out_as_tests_without_empty_cells() -> None:
     assert whole["metrics"]["latency_p50_ms at 10 users"]["direction"] == -1
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(collections(extras=False, bounds=False, times=times_ms))
 def test_what_goes_out_comes_in_the_same(made: Collection) -> None:
     """All but the suite's name, which says which part it is; a metric has one direction and unit, as in Otava."""
@@ -83,7 +82,6 @@ def test_what_goes_out_comes_in_the_same(made: Collection) -> None:
         assert known(decode(encode(made), Origin())) == known(made)
 
 
-@settings(deadline=None)
 @given(collections(extras=False, bounds=False, times=times_ms))
 def test_directions_and_units_come_back(made: Collection) -> None:
     once = [msgspec.structs.replace(s, snapshots=s.snapshots[:1]) for s in made.suites]

@@ -6,7 +6,7 @@ import io
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from scripts.exchange.collection import from_runs, points
 from scripts.exchange.files import Origin
@@ -16,14 +16,12 @@ from tests.exchange.strategies import collections
 from tests.factories import make_run
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(collections())
 def test_csv_goes_out_and_comes_in_the_same(made: Collection) -> None:
     if made.suites:
         assert decode_csv(encode_csv(made), Origin()).suites == made.suites
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(collections())
 def test_parquet_goes_out_and_comes_in_the_same(made: Collection) -> None:
     if made.suites:
