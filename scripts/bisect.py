@@ -17,10 +17,11 @@ from scripts.bisection import Ending, Found
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import METRICS, Commit, Config, MetricTerms, PipelineError, Run
 from scripts.results import keep, make_run_id, measure_into
+from scripts.rounds import Measured
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
 from scripts.stats import Effect
-from scripts.verdict import BackendVerdict, Outcome, by_round, log_ratios, session_effect, slots_of
+from scripts.verdict import BackendVerdict, Outcome
 from scripts.verdict_text import percent
 
 EPILOG = """\
@@ -140,15 +141,15 @@ def _session(
 
 def measured_effect(run: Run, backend: str, metric: str) -> Effect:
     """What a session says of a metric over all its levels. Raises PipelineError where too few rounds are valid."""
-    rounds = by_round(log_ratios(run.blocks, METRICS[metric], backend), run.levels)
-    if len(rounds) < 2:
+    measured, every = Measured.of(run, backend, noise.priors_for(run)), run.profile.rounds
+    effect = measured.effect(metric, None, every)
+    if effect is None:
+        rounds = measured.rounds(metric, None, every)
         raise PipelineError(
             f"{run.id}: {prose.count(len(rounds), 'valid round')}, which says nothing",
             "when the machine is quiet, run this again",
         )
-    prior = noise.read_priors(run.environment.stack).get(f"{backend}/{metric}")
-    slots = slots_of(block for block in run.blocks if block.backend == backend)
-    return session_effect(slots, rounds, prior)
+    return effect
 
 
 def describe(found: Found, commits: Sequence[Commit], ids: Sequence[str], label: str) -> list[str]:

@@ -88,7 +88,7 @@ def _campaign(
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
         session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=whole(run))
         calibration.write_session(session, store)
-        line = calibration_text.one_line(session, settings.compare, noise.read_priors(run.environment.stack))
+        line = calibration_text.one_line(session, settings.compare, noise.priors_for(run))
         console.print(f"        {line}", highlight=False, markup=False)
 
 
@@ -129,7 +129,7 @@ def _report(settings: Config, folder: Path, store: Path, console: Console) -> in
     sessions = calibration.read_sessions(store) if store.exists() else []
     if not sessions:
         raise PipelineError(f"{store}: no session is stored there", "measure some: nox -s calibrate")
-    noise.write_priors(sessions[0].run.environment.stack, calibration.fit_priors(sessions, settings.compare))
+    noise.write_priors(noise.setting_of(sessions[0].run), calibration.fit_priors(sessions, settings.compare))
     others = [one for path in sorted(folder.iterdir()) if path != store for one in calibration.read_sessions(path)]
     for path, data in calibration_text.render(sessions, others, settings.compare, DOCUMENT).items():
         replace(path, data)

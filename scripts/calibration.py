@@ -16,8 +16,10 @@ from scripts import history
 from scripts.escape import plain
 from scripts.model import BROKEN, METRICS, Comparison, Run, Struct
 from scripts.plant import Planted
-from scripts.stats import Prior, fit_prior, level_slots, pooled_variance, session_variance
-from scripts.verdict import INTERVAL, Outcome, by_round, judge_backend, log_ratios, slots_of
+from scripts.rounds import by_round, levelled_variance, log_ratios, pairs_part, slots_of
+from scripts.spread import Prior, Rounds, fit_prior
+from scripts.stats import level_slots, pooled_variance, session_variance
+from scripts.verdict import INTERVAL, Outcome, judge_backend
 
 SCHEMA_VERSION = 1
 PEAK = "peak_memory_mb"
@@ -132,30 +134,38 @@ def round_effects(session: CalibrationSession, metric: str) -> tuple[list[float]
     return levelled.tolist(), taken
 
 
+def pair_effects(session: CalibrationSession, metric: str) -> list[float]:
+    """For each round of `round_effects`, the variance of its log ratio that its pairs explain."""
+    ratios = log_ratios(session.run.blocks, METRICS[metric], session.backend)
+    return [pairs_part(ratios, sorted(ratios), [number])[0] for number in _by_round(session, metric)]
+
+
 def _by_round(session: CalibrationSession, metric: str) -> dict[int, float]:
     levels = sorted({block.level for block in session.run.blocks})
     return by_round(log_ratios(session.run.blocks, METRICS[metric], session.backend), levels)
 
 
+def spread_of(session: CalibrationSession, metric: str) -> Rounds | None:
+    """How much a session's rounds spread, and what its pairs explain of that; None where it has too few of them."""
+    rounds = _by_round(session, metric)
+    if len(rounds) < 3:
+        return None
+    slots = slots_of(session.run.blocks)
+    ratios = log_ratios(session.run.blocks, METRICS[metric], session.backend)
+    within, degrees = pairs_part(ratios, sorted(ratios), rounds)
+    own = levelled_variance(list(rounds.values()), [slots[number] for number in rounds])
+    return Rounds.of(*own, within, degrees) if degrees else None
+
+
 def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -> dict[str, Prior]:
-    """By ``backend/metric``, the prior of the variance of a round's log ratio; without those of too few sessions."""
-    priors = {}
-    by_backend: dict[str, list[CalibrationSession]] = {}
+    """By ``backend/metric``, how variances stand to each other in the A/A sessions; without what too few show."""
+    spreads: dict[str, list[Rounds]] = {}
     for session in sessions:
         if session.planted.kind == "none":
-            by_backend.setdefault(session.backend, []).append(session)
-    for backend, same in by_backend.items():
-        for metric in comparison.metrics:
-            levelled = [pair for session in same if len((pair := round_effects(session, metric))[0]) >= 3]
-            effects = [values for values, _ in levelled]
-            variances = [float(np.var(values, ddof=1)) for values in effects]
-            if len(variances) >= 3 and min(variances) > 0:
-                priors[f"{backend}/{metric}"] = msgspec.structs.replace(
-                    fit_prior(variances, [len(values) - 1 - taken for values, taken in levelled]),
-                    session_variance=session_variance(effects),
-                    session_degrees=float(len(effects)),
-                )
-    return priors
+            for metric in comparison.metrics:
+                if one := spread_of(session, metric):
+                    spreads.setdefault(f"{session.backend}/{metric}", []).append(one)
+    return {key: prior for key, found in spreads.items() if (prior := fit_prior(found))}
 
 
 def cpu_ms_per_request(sessions: Iterable[CalibrationSession], backend: str) -> float | None:
@@ -246,6 +256,23 @@ def measure_noise(sessions: Iterable[CalibrationSession], comparison: Comparison
         if session.planted.kind == "none":
             groups.setdefault(session.backend, []).append(session)
     return [_noise(backend, metric, same) for backend, same in sorted(groups.items()) for metric in comparison.metrics]
+
+
+def session_share(sessions: Iterable[CalibrationSession], noise: Iterable[Noise]) -> float:
+    """The variance by which the means of A/A sessions differ beyond their rounds, as a share of a round's; 0 at least.
+
+    One for all backends and metrics, by `scripts.stats.session_variance` of rounds in units of their own spread: ten
+    sessions of one metric alone do not tell it from nothing.
+    """
+    scales = {(one.backend, one.metric): one.round_sd for one in noise}
+    effects = [
+        [value / scale for value in values]
+        for session in sessions
+        for (backend, metric), scale in scales.items()
+        if backend == session.backend and session.planted.kind == "none" and scale > 0
+        if len(values := round_effects(session, metric)[0]) >= 2
+    ]
+    return session_variance(effects) if effects else 0.0
 
 
 def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) -> Noise:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts import charts, simulate
+from scripts import charts, false_alarms, simulate, spread
 from scripts.calibration import (
     CalibrationSession,
     Effect,
@@ -17,15 +17,17 @@ from scripts.calibration import (
     fit_priors,
     interval,
     measure_noise,
+    pair_effects,
     round_effects,
+    session_share,
     summarize_effects,
 )
-from scripts.certainty import SESSION_S, Certainty, Setting, compare_settings, setting_of
-from scripts.model import METRICS, Block, Comparison, Run
-from scripts.stats import Prior
-from scripts.verdict import judge_backend, looks
+from scripts.certainty import SESSION_S, Certainty, compare_settings
+from scripts.model import METRICS, Block, Comparison, Direction, Run
+from scripts.noise import Setting, setting_of
+from scripts.spread import Prior
+from scripts.verdict import judge_backend, looks, undecided
 
-SIMULATED = 4000
 POWER_SIZES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
 MODELLED = ("throughput_rps", "cpu_ms_per_request")
 FALSE_ALARMS = 0.01
@@ -53,7 +55,12 @@ def render(
     effects = summarize_effects(sessions, comparison)
     noise = measure_noise(sessions, comparison)
     planned = looks(sessions[0].run.profile, comparison)
-    drawn = draw(sessions, comparison)
+    drawn = draw(sessions, comparison, max(planned[-1], *false_alarms.ROUNDS), false_alarms.SESSIONS)
+    recorded = {backend: one.recorded for backend, one in drawn.items()}
+    priors = {backend: one.priors for backend, one in drawn.items()}
+    curves = false_alarms.curves(recorded, priors, comparison, planned)
+    planted = {backend: one.planted for backend, one in drawn.items() if one.planted}
+    unseen = false_alarms.curves(planted, priors, comparison, planned, "all; noise that no prior was fitted to")
     powers = {backend: power(one.recorded, one.priors, comparison, planned) for backend, one in drawn.items()}
     modelled = {backend: power(one.modelled, one.priors, comparison, planned) for backend, one in drawn.items()}
     figure = charts.Figure(
@@ -84,7 +91,7 @@ def render(
         f"**False alarms: {_share(*_alarms(effects))} of the A/A sessions.** "
         f"Of the 95% intervals of all metrics of equal versions, {_share(*_covered(effects))} contain equality. "
         "CPU time that is planted costs at least itself: threads that wait for the interpreter's lock meanwhile cost a "
-        "little, too.",
+        f"little, too. {_unfinished(sessions, comparison)}",
         "",
         "## The noise",
         "",
@@ -101,66 +108,105 @@ def render(
         "",
         *_machine_table(sessions),
         "",
+        *_scales([*curves, *unseen, *false_alarms.uncalibrated(recorded, comparison)], comparison),
         *_settings(sessions, others),
         "## Simulated sessions",
         "",
-        f"{SIMULATED} sessions each, judged by the same rules with their early ends: rounds drawn from the recorded "
-        "A/A rounds (with either sign), and from a normal model with the recorded covariance and a spread of its own "
-        "for each session; in both a session has an offset of its own. A slow-down of x makes throughput lower and CPU "
-        "per request higher by x. `cover`: 95% intervals, as they are when the session ends, that contain the truth.",
+        f"{false_alarms.SESSIONS} sessions each, judged by the same rules with their early ends: rounds drawn from the "
+        "recorded A/A rounds (with either sign), and from a normal model with the recorded covariance; in both a "
+        f"session has a normal offset of its own, of {_percent(session_share(sessions, noise), 1)} of a round's "
+        "variance (what all backends and metrics of the table of the noise show together). A slow-down of x makes "
+        "throughput lower, and latencies and CPU per request higher, by x. `cover`: 95% intervals, as they are when "
+        "the session ends, that "
+        "contain the truth.",
         "",
         *_simulated_table(drawn, comparison, planned, powers, modelled),
         "",
         "![Sessions that say a change](calibration_power.svg)",
         "",
     ]
-    svg = charts.standalone(charts.draw(figure))
-    return {path: "\n".join(lines).encode(), path.with_name("calibration_power.svg"): svg.encode()}
+    figures = {
+        "calibration_power.svg": figure,
+        "calibration_alarms.svg": false_alarms.figure(curves, comparison.false_alarms),
+    }
+    drawings = {path.with_name(name): charts.standalone(charts.draw(one)).encode() for name, one in figures.items()}
+    return {path: "\n".join(lines).encode(), **drawings}
 
 
-def matrix(sessions: Iterable[CalibrationSession], backend: str) -> simulate.Floats:
-    """The A/A rounds of a backend: log ratios of `MODELLED` less their session's mean, shape (rounds, 2).
+def recorded_rounds(
+    sessions: Iterable[CalibrationSession], backend: str, metrics: Sequence[str], *, planted: bool = False
+) -> simulate.Drawn:
+    """The rounds of a backend, shape (rounds, metrics): log ratios less their session's mean, and the pairs' part.
 
-    They are stretched by ``sqrt(n / (n - 1))``, as rounds lie closer to their own mean than to the true one.
+    Of A/A sessions, or of those in which something was ``planted``, whose mean it is.
+
+    The log ratios are stretched by ``sqrt(n / (n - 1))``, as rounds lie closer to their own mean than to the true one.
     """
-    parts = []
+    rounds, within = [], []
     for session in sessions:
-        if session.backend == backend and session.planted.kind == "none":
-            rounds = np.array([round_effects(session, metric)[0] for metric in MODELLED], dtype=np.float64).T
-            if len(rounds) >= 2:
-                parts.append((rounds - rounds.mean(axis=0)) * math.sqrt(len(rounds) / (len(rounds) - 1)))
-    return np.concatenate(parts)
+        if session.backend == backend and (session.planted.kind != "none") == planted:
+            own = np.array([round_effects(session, metric)[0] for metric in metrics], dtype=np.float64).T
+            if len(own) >= 2:
+                pairs = np.array([pair_effects(session, metric) for metric in metrics]).T
+                paired = np.isfinite(pairs).all(axis=1)
+                rounds.append(((own - own.mean(axis=0)) * math.sqrt(len(own) / (len(own) - 1)))[paired])
+                within.append(pairs[paired])
+    return simulate.Drawn(np.concatenate(rounds), np.concatenate(within))
 
 
 class Drawn(NamedTuple):
-    """A backend's simulated sessions without any change, shape (sessions, rounds, 2), by where their noise is from."""
+    """A backend's simulated sessions without any change, by where their noise is from.
+
+    ``planted``: from sessions in which something was planted, which the priors were not fitted to; None without any.
+    """
 
     priors: Mapping[str, Prior]
-    recorded: simulate.Floats
-    modelled: simulate.Floats
+    recorded: simulate.Drawn
+    modelled: simulate.Drawn
+    planted: simulate.Drawn | None
 
 
-def draw(sessions: Sequence[CalibrationSession], comparison: Comparison) -> dict[str, Drawn]:
-    """By backend, for all that have A/A sessions."""
-    fitted = fit_priors(sessions, comparison)
-    length = looks(sessions[0].run.profile, comparison)[-1]
+def draw(sessions: Sequence[CalibrationSession], comparison: Comparison, length: int, number: int) -> dict[str, Drawn]:
+    """So many sessions of ``length`` rounds by backend, for all that have A/A sessions."""
+    fitted, metrics = fit_priors(sessions, comparison), list(comparison.metrics)
+    noise = measure_noise(sessions, comparison)
+    share = session_share(sessions, noise)
+    others = {session.backend for session in sessions if session.planted.kind != "none"}
     found = {}
     for backend in sorted({session.backend for session in sessions if session.planted.kind == "none"}):
-        rounds = matrix(sessions, backend)
-        priors = {metric: fitted[key] for metric in MODELLED if (key := f"{backend}/{metric}") in fitted}
-        variances = [priors[metric].session_variance if metric in priors else 0.0 for metric in MODELLED]
-        degrees = max(min((prior.degrees for prior in priors.values()), default=20.0), 3.0)
-        session_sd = np.sqrt(variances)
+        rounds = recorded_rounds(sessions, backend, metrics)
+        session_sd = math.sqrt(share) * np.array([one.round_sd for one in noise if one.backend == backend])
+        covariance, within = np.cov(rounds.rounds.T), rounds.within.mean(axis=0)
         found[backend] = Drawn(
-            priors=priors,
-            recorded=simulate.resample(rounds, session_sd, SIMULATED, length, np.random.default_rng(1)),
-            modelled=simulate.draw(np.cov(rounds.T), session_sd, degrees, SIMULATED, length, np.random.default_rng(2)),
+            priors={metric: fitted[key] for metric in metrics if (key := f"{backend}/{metric}") in fitted},
+            recorded=simulate.resample(rounds, session_sd, number, length, np.random.default_rng(1)),
+            modelled=simulate.draw(covariance, within, session_sd, number, length, np.random.default_rng(2)),
+            planted=simulate.resample(
+                recorded_rounds(sessions, backend, metrics, planted=True),
+                session_sd,
+                number,
+                length,
+                np.random.default_rng(3),
+            )
+            if backend in others
+            else None,
         )
     return found
 
 
+def slow_down(comparison: Comparison, size: float) -> simulate.Floats:
+    """The log ratio of each metric where the candidate needs ``size`` more CPU and time."""
+
+    def truth(name: str) -> float:
+        if name in ("database_cpu_ms_per_request", "peak_memory_mb"):
+            return 0.0
+        return math.log1p(-size) if METRICS[name].direction is Direction.HIGHER else math.log1p(size)
+
+    return np.array([truth(name) for name in comparison.metrics])
+
+
 def power(
-    values: simulate.Floats,
+    values: simulate.Drawn,
     priors: Mapping[str, Prior],
     comparison: Comparison,
     planned: Sequence[int],
@@ -170,8 +216,10 @@ def power(
     """What sessions of one backend out of ``backends`` say, by true slow-down (0: what they say is a false alarm)."""
     found = {}
     for size in POWER_SIZES:
-        truth = np.array([math.log1p(-size), math.log1p(size)])
-        found[size] = simulate.say(values + truth, MODELLED, comparison, planned, backends, priors, truth)
+        truth = slow_down(comparison, size)
+        found[size] = simulate.say(
+            values + truth, list(comparison.metrics), comparison, planned, backends, priors, truth
+        )
     return found
 
 
@@ -211,6 +259,15 @@ def _alarms(effects: Iterable[Effect]) -> tuple[int, int]:
     """How many A/A sessions say a change, of how many."""
     same = [e for e in effects if e.planted.kind == "none"]
     return sum(e.wrong for e in same), sum(e.sessions for e in same)
+
+
+def _unfinished(sessions: Sequence[CalibrationSession], comparison: Comparison) -> str:
+    """How many sessions ended, by the rules of their time, where those of now would go on."""
+    priors = fit_priors(sessions, comparison)
+    number = sum(bool(undecided(session.run, comparison, priors)) for session in sessions)
+    return (
+        f"{number} of the sessions ended by earlier rules where these would go on: they are judged by what they have."
+    )
 
 
 def _covered(effects: Sequence[Effect]) -> tuple[int, int]:
@@ -309,6 +366,34 @@ def _targets_table(
         f"{_percent(min(cover), 1)} to {_percent(max(cover), 1)} | {_met(low <= 0.95 <= high or low > 0.95)} |"
     )
     return lines
+
+
+def _scales(curves: Sequence[false_alarms.Curve], comparison: Comparison) -> list[str]:
+    """False alarms against how noisy the machine is, over everything that a session says."""
+    return [
+        "## False alarms, however noisy the machine is",
+        "",
+        "No variance is carried from calibration to a session: a machine has a noise of its own, and another one ten "
+        "minutes later. What is carried over is how variances stand to each other: that of rounds to the part of it "
+        "that the session's own pairs explain. So a metric's noise is known from its rounds and its pairs. Where the "
+        "rounds of a backend's metrics spread more than their pairs say (in the median), all of them are expected to. "
+        "What pairs say only ever widens what rounds say, and their ratio counts as known from "
+        f"{spread.MOST_DEGREES:g} rounds at most. Any other setting (levels, windows, pairs, transactions, layout, "
+        "stack, database) has no prior: it is judged by the t test of its own rounds.",
+        "",
+        f"Promised: {_percent(comparison.false_alarms, 1)} of sessions at most, over all metrics and looks. "
+        f"{false_alarms.SESSIONS} simulated sessions of one backend each, drawn from the recorded A/A rounds with "
+        "their pairs and with the offsets of sessions, spread so many times as much as recorded: all alike; rounds "
+        "without their pairs; pairs, and rounds by what that explains; and, far from anything recorded, the rounds of "
+        "CPU per request alone, where it does not hold. The rules were chosen on these rounds. The noise of sessions "
+        "in which something was planted (less what it did; a few dozen rounds) was judged by them; it had been looked "
+        "at while the rules were chosen, so it is a check and no blind trial.",
+        "",
+        *false_alarms.table(curves),
+        "",
+        "![Sessions without any change that say one](calibration_alarms.svg)",
+        "",
+    ]
 
 
 def _met(condition: bool) -> str:

@@ -7,22 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from scripts.calibration import CalibrationSession, round_effects
-from scripts.model import Layout, Run, Struct
+from scripts.model import Run, Struct
+from scripts.noise import Setting, setting_of
 from scripts.stats import pooled_variance
 
 SESSION_S = 180.0
 """The time for which settings are compared: what a pull request has for one backend."""
-
-
-class Setting(Struct):
-    """How a session was measured, as far as that can be chosen."""
-
-    stack: str
-    layout: Layout
-    levels: tuple[int, ...]
-    transactions: int
-    pairs: int
-    window_s: float
 
 
 class Certainty(Struct):
@@ -70,20 +60,6 @@ def compare_settings(sessions: Iterable[CalibrationSession], metrics: Sequence[s
                     )
                 )
     return sorted(found, key=lambda c: (c.backend, c.metric, c.error))
-
-
-def setting_of(run: Run) -> Setting:
-    """How a paired run was measured. Raises ValueError for one without a baseline."""
-    if run.layout is None:
-        raise ValueError(f"{run.id} is not a paired run")
-    return Setting(
-        stack=run.environment.stack,
-        layout=run.layout,
-        levels=run.profile.levels,
-        transactions=run.workload.transactions if run.workload else 0,
-        pairs=run.profile.pairs,
-        window_s=run.profile.duration_s,
-    )
 
 
 def round_s(run: Run) -> float | None:

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"· {line}", highlight=False)
 
     def say(run: Run | None, folder: Path) -> Verdict:
-        priors = noise.read_priors(run.environment.stack) if run else {}
+        priors = noise.priors_for(run) if run else {}
         again = prose.command(run, [backend.backend for backend in broken]) if run else command
         verdict = judge(run, sides.baseline, sides.candidate, settings.compare, priors, again, broken)
         replace(folder / "verdict.json", encode_verdict(verdict))

@@ -16,7 +16,7 @@ from scripts import history
 from scripts.bounds import Name, Sha
 from scripts.escape import plain
 from scripts.model import BROKEN, METRICS, PipelineError, Revision, Run, Struct
-from scripts.verdict import log_ratios
+from scripts.rounds import log_ratios
 
 FOLDER = "unmeasured"
 SCHEMA_VERSION = 1

@@ -1,4 +1,8 @@
-"""What calibration has learnt of a stack's noise: the prior of each variance, kept in history/noise/."""
+"""What calibration has learnt of noise: how variances stand to each other, for the setting that it was learnt in.
+
+Kept in history/noise/, by stack. What was learnt with other levels, windows, pairs, another layout or database says
+nothing about a run: that one is judged by its own rounds alone.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +14,79 @@ import msgspec
 
 from scripts.config import PROJECT
 from scripts.history import read_bytes, replace
-from scripts.model import BROKEN, PipelineError
-from scripts.stats import Prior
+from scripts.model import BROKEN, Layout, PipelineError, Run, Struct
+from scripts.spread import Prior
 
 FOLDER = PROJECT / "history" / "noise"
 
 
-def read_priors(stack: str, folder: Path = FOLDER) -> dict[str, Prior]:
-    """By ``backend/metric``, the prior of the variance of a round's log ratio; empty where nothing was calibrated."""
-    path = folder / f"{stack}.json"
+class Setting(Struct):
+    """How a session was measured, as far as that can be chosen."""
+
+    stack: str
+    layout: Layout
+    database: str
+    durability: str
+    levels: tuple[int, ...]
+    transactions: int
+    pairs: int
+    window_s: float
+
+
+class Noise(Struct):
+    """``priors``: by ``backend/metric``, of sessions that were measured in this ``setting``."""
+
+    setting: Setting
+    priors: dict[str, Prior]
+
+
+class _Stored(Struct):
+    """A `Noise` whose priors are decoded one by one, so that an error can name the one that is wrong."""
+
+    setting: Setting
+    priors: dict[str, msgspec.Raw]
+
+
+def setting_of(run: Run) -> Setting:
+    """How a paired run was measured. Raises ValueError for one without a baseline."""
+    if run.layout is None:
+        raise ValueError(f"{run.id} is not a paired run")
+    return Setting(
+        stack=run.environment.stack,
+        layout=run.layout,
+        database=run.environment.database,
+        durability=run.environment.durability,
+        levels=run.profile.levels,
+        transactions=run.workload.transactions if run.workload else 0,
+        pairs=run.profile.pairs,
+        window_s=run.profile.duration_s,
+    )
+
+
+def priors_for(run: Run, folder: Path = FOLDER) -> dict[str, Prior]:
+    """By ``backend/metric``, what is known of a paired run's noise; empty where its setting was not calibrated.
+
+    Raises PipelineError naming a file that is none.
+    """
+    path = folder / f"{run.environment.stack}.json"
     if not os.path.lexists(path):
         return {}
     key = ""
     try:
+        noise = msgspec.json.decode(read_bytes(path), type=_Stored)
         priors = {}
-        for key, entry in msgspec.json.decode(read_bytes(path), type=dict[str, msgspec.Raw]).items():
+        for key, entry in noise.priors.items():
             priors[key] = msgspec.json.decode(entry, type=Prior)
     except (OSError, *BROKEN) as error:
         where = f"{path}: {key}" if key else str(path)
         raise PipelineError(f"{where}: {error}", "make it anew: nox -s calibrate -- --report") from error
-    return priors
+    return priors if run.layout and noise.setting == setting_of(run) else {}
 
 
-def write_priors(stack: str, priors: Mapping[str, Prior], folder: Path = FOLDER) -> Path:
-    """Keep the priors, whole or not at all."""
+def write_priors(setting: Setting, priors: Mapping[str, Prior], folder: Path = FOLDER) -> Path:
+    """Keep the priors of a setting, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{stack}.json"
-    replace(path, msgspec.json.format(msgspec.json.encode(dict(priors), order="sorted"), indent=1) + b"\n")
+    path = folder / f"{setting.stack}.json"
+    data = msgspec.json.encode(Noise(setting=setting, priors=dict(priors)), order="sorted")
+    replace(path, msgspec.json.format(data, indent=1) + b"\n")
     return path

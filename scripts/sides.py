@@ -128,12 +128,12 @@ def measure_targets(
         parity = tuple(
             summary for arm in arms for summary in summarise(check_parity(stack, settings.workload, arm), arm)
         )
-        priors = noise.read_priors(stack.environment.stack)
         progress = PairedProgress(job.console, profile, {b.name: b.label for b in settings.backends})
         recorder = Recorder(stack, settings, profile, commits, job.run_id, job.seed, directory, progress, parity, began)
 
         def next_round() -> list[str]:
-            return undecided(recorder.snapshot(), settings.compare, priors)
+            run = recorder.snapshot()
+            return undecided(run, settings.compare, noise.priors_for(run))
 
         with progress.shown():
             return PairedSession(recorder, job.seed, settings.compare.layout, next_round).measure()

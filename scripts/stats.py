@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy  # loads `special` when it is asked for: most of what imports this module never does
-from msgspec import Meta
 
 from scripts.model import Struct
 
 FEW_ROUNDS = 6
 """Below this many rounds a level's own spread is too uncertain, and the spread of all levels is used."""
 
-SPENDING_POWER = 2.0
-MOST_PRIOR_DEGREES = 20.0
-"""A prior of a variance weighs at most as much as so many rounds."""
-
+SPENDING_POWER = 4.0
+"""Few rounds say little, so a first look at half of a session gets a sixteenth of the error."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 Rounds = Mapping[int, float]
@@ -108,19 +105,6 @@ LARGEST = math.log(1e6)
 """Two rounds can leave everything open: ratios above this are given as this. Their exponential may be no number."""
 
 
-class Prior(Struct):
-    """What calibration says of a variance before a session has measured it: about ``variance``, worth ``degrees``.
-
-    ``session_variance``: what the means of sessions differ by beyond their rounds' spread, known as well as
-    ``session_degrees`` sessions say it.
-    """
-
-    variance: Annotated[float, Meta(gt=0, le=100)]
-    degrees: Annotated[float, Meta(gt=0, le=1e9)]
-    session_variance: Annotated[float, Meta(ge=0, le=100)] = 0.0
-    session_degrees: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
-
-
 class Effect(Struct):
     """How much the candidate differs from the baseline, as the mean of log ratios, one a round.
 
@@ -177,54 +161,62 @@ def level_slots(log_ratios: Floats, slots: Sequence[int]) -> tuple[Floats, int]:
     return levelled, taken
 
 
-def paired_effect(log_ratios: Sequence[float], prior: Prior | None = None, slots: Sequence[int] = ()) -> Effect:
+class Lent(NamedTuple):
+    """What else than the rounds themselves says their ``variance`` (`scripts.spread`), worth ``degrees`` of freedom."""
+
+    variance: float
+    degrees: float
+
+
+def paired_effect(
+    log_ratios: Sequence[float], lent: Lent | None = None, slots: Sequence[int] = (), share: float = 0.0
+) -> Effect:
     """The mean of the rounds' log ratios and its standard error.
 
     Processes are started anew in each round, so that what differs between two processes of the same code is part of
     the spread between rounds, and the rounds are independent (Kalibera and Jones, "Rigorous benchmarking in reasonable
-    time", ISMM 2013: the highest level that is repeated is the one to compute with). With ``n`` rounds of variance
-    ``s**2`` and a prior, the variance is moderated (Smyth, "Linear models and empirical Bayes methods for assessing
-    differential expression", Stat. Appl. Genet. Mol. Biol. 3, 2004):
+    time", ISMM 2013: the highest level that is repeated is the one to compute with).
 
-        variance = (d0 * s0**2 + (n - 1) * s**2) / (d0 + n - 1),    degrees = d0 + n - 1
-
-    With ``slots``, one for each round, what these differ by is taken out first (`level_slots`).
-
-    A session that is significantly noisier than the prior (F test at 1%) is not moderated: the prior is of another
-    machine. What the two arms differ by for a whole session no number of rounds shows: its variance is added to that
-    of the mean, with degrees of freedom by Satterthwaite ("An approximate distribution of estimates of variance
-    components", Biometrics Bulletin 2, 1946).
-
-    Raises ValueError with fewer than two rounds and no prior, and for values that are not finite.
+    With ``slots``, one for each round, what these differ by is taken out first (`level_slots`). ``lent`` and ``share``:
+    see `moderated`. Raises ValueError with fewer than two rounds, and for values that are not finite.
     """
     values = np.asarray(log_ratios, dtype=np.float64)
     if not values.size or not np.all(np.isfinite(values)):
         raise ValueError("an effect needs finite log ratios")
     values, taken = level_slots(values, slots)
-    mean, error, degrees = moderated(values, prior, taken)
+    mean, error, degrees = moderated(values, taken, *(lent or (0.0, 0.0)), share)
     return Effect(log_ratio=float(mean), error=float(error), degrees=float(degrees), rounds=values.size)
 
 
-def moderated(log_ratios: Floats, prior: Prior | None, taken: int = 0) -> tuple[Floats, Floats, Floats]:
+def moderated(
+    log_ratios: Floats,
+    taken: int = 0,
+    expected: Floats | float = 0.0,
+    worth: Floats | float = 0.0,
+    share: float = 0.0,
+) -> tuple[Floats, Floats, Floats]:
     """Means, their standard errors and degrees of freedom, from log ratios of shape (..., rounds).
 
-    ``taken``: degrees of freedom that `level_slots` has used. What `paired_effect` says of each row, for many rows at
-    once. Raises ValueError for one round and no prior.
+    ``taken``: degrees of freedom that `level_slots` has used. With ``n`` rounds of variance ``s**2``, so of
+    ``d = n - 1 - taken`` degrees, and one of ``s0**2`` that is ``expected`` of them, ``worth`` ``d0`` degrees,
+
+        variance = max(s**2, (d0 * s0**2 + d * s**2) / (d0 + d)),    degrees = d0 + d
+
+    This is the moderated variance of Smyth ("Linear models and empirical Bayes methods for assessing differential
+    expression", Stat. Appl. Genet. Mol. Biol. 3, 2004) where rounds happen to lie closer together than was expected,
+    which is what a t test of few rounds errs by. Where they lie further apart, they are believed.
+
+    What the two arms differ by for a whole session no number of rounds shows: its variance, as a ``share`` of that of a
+    round, is added to that of the mean. Raises ValueError for one round.
     """
     count = log_ratios.shape[-1]
     own_degrees = count - 1 - taken
-    own = log_ratios.var(axis=-1, ddof=1) if own_degrees else np.zeros(log_ratios.shape[:-1])
-    weight, between = np.zeros_like(own), 0.0
-    if prior is not None:
-        fits = own <= prior.variance * scipy.special.fdtri(own_degrees, prior.degrees, 0.99) if own_degrees else True
-        weight, between = np.where(fits, prior.degrees, 0.0), prior.session_variance
-    elif not own_degrees:
+    if not own_degrees:
         raise ValueError("one round shows no spread")
-    degrees = weight + own_degrees
-    within = (weight * (prior.variance if prior else 0.0) + own_degrees * own) / degrees / count
-    if prior is not None and between:
-        degrees = (within + between) ** 2 / (within**2 / degrees + between**2 / prior.session_degrees)
-    return log_ratios.mean(axis=-1), np.sqrt(within + between), degrees
+    own = log_ratios.var(axis=-1, ddof=1)
+    degrees = own_degrees + np.asarray(worth)
+    variance = np.maximum(own, (own_degrees * own + worth * np.asarray(expected)) / degrees)
+    return log_ratios.mean(axis=-1), np.sqrt(variance * (1 / count + share)), np.broadcast_to(degrees, own.shape)
 
 
 def mean_ratios(log_ratios: Floats, level: float = 0.05) -> tuple[Floats, Floats, Floats]:
@@ -240,30 +232,6 @@ def mean_ratios(log_ratios: Floats, level: float = 0.05) -> tuple[Floats, Floats
         degrees = np.where(counts > 1, counts - 1.0, np.nan)
         reach = np.sqrt(squares / degrees / counts) * scipy.special.stdtrit(degrees, 1 - level / 2)
     return np.exp(means), np.exp(means - reach), np.exp(means + reach)
-
-
-def fit_prior(variances: Sequence[float], degrees: Sequence[float]) -> Prior:
-    """The prior of a variance from those of many sessions, each with its degrees of freedom.
-
-    The variances are taken as ``s0**2`` times F(d, d0); ``d0`` and ``s0`` are matched to the mean and the variance of
-    their logarithms (Smyth 2004, section 6.2). ``degrees`` of the prior is at most MOST_PRIOR_DEGREES: sessions to come
-    run in conditions that calibration has not seen. Raises ValueError with fewer than three positive variances.
-    """
-    pairs = [(v, d) for v, d in zip(variances, degrees, strict=True) if v > 0 and d > 0]
-    if len(pairs) < 3:
-        raise ValueError("a prior needs at least three variances")
-    logs = np.log([v for v, _ in pairs])
-    half = np.array([d for _, d in pairs]) / 2
-    centred = logs - scipy.special.digamma(half) + np.log(half)
-    mean = float(np.mean(centred))
-    excess = float(np.var(centred, ddof=1) - np.mean(scipy.special.polygamma(1, half)))
-    least = float(scipy.special.polygamma(1, MOST_PRIOR_DEGREES / 2))
-    d0 = MOST_PRIOR_DEGREES
-    if excess > least:
-        from scipy import optimize  # here, as it takes long to load and only calibration needs it
-
-        d0 = 2 * float(optimize.brentq(lambda x: scipy.special.polygamma(1, x) - excess, 1e-3, MOST_PRIOR_DEGREES))
-    return Prior(variance=math.exp(mean + scipy.special.digamma(d0 / 2) - math.log(d0 / 2)), degrees=d0)
 
 
 def session_variance(sessions: Sequence[Sequence[float]]) -> float:

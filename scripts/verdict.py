@@ -27,12 +27,13 @@ from scripts.model import (
     Direction,
     Environment,
     Layout,
-    Metric,
     Profile,
     Run,
     Struct,
 )
-from scripts.stats import Effect, Prior, paired_effect, spend
+from scripts.rounds import Measured
+from scripts.spread import Prior
+from scripts.stats import spend
 
 SCHEMA_VERSION = 1
 INTERVAL = 0.05
@@ -54,9 +55,10 @@ class Finding(Struct):
     """One metric of one backend, over all levels (``level`` None) or at one.
 
     ``ratio`` is candidate to baseline with its 95% interval ``low`` to ``high``. ``test_level``: the error rate of its
-    test at the last look. ``smallest_seen``: the relative effect that the test finds with 80% probability.
+    test at the last look; the interval that errs as often, ``test_low`` to ``test_high``, decides whether there is a
+    change. ``smallest_seen``: the relative effect that the test finds with 80% probability.
     ``matters``: the relative effect below which a difference is called no change. All numbers of the effect are None
-    where too few rounds are valid; ``reason`` says so then.
+    where too few rounds are valid; ``reason`` says so then, and where the session stopped before this was tested.
     """
 
     metric: str
@@ -68,6 +70,8 @@ class Finding(Struct):
     low: Ratio | None = None
     high: Ratio | None = None
     test_level: Probability | None = None
+    test_low: Ratio | None = None
+    test_high: Ratio | None = None
     smallest_seen: Ratio | None = None
     reason: str = ""
 
@@ -122,43 +126,6 @@ def looks(profile: Profile, comparison: Comparison) -> tuple[int, ...]:
     return (*range(first, profile.rounds, comparison.look_every), profile.rounds)
 
 
-def log_ratios(blocks: Iterable[Block], metric: Metric, backend: str) -> dict[int, dict[int, list[float]]]:
-    """``{level: {round: [log(candidate / baseline) of each pair]}}`` of the pairs that are valid in both arms."""
-    pairs: dict[tuple[int, int], dict[str, Block]] = {}
-    for block in blocks:
-        if block.backend == backend and block.valid:
-            pairs.setdefault((block.index, block.attempt), {})[block.arm] = block
-    found: dict[int, dict[int, list[float]]] = {}
-    for arms in pairs.values():
-        if len(arms) == 2:
-            candidate, baseline = metric.of(arms["candidate"]), metric.of(arms["baseline"])
-            if candidate and baseline:  # a ratio needs both above zero
-                block = arms["candidate"]
-                rounds = found.setdefault(block.level, {})
-                rounds.setdefault(block.round, []).append(math.log(candidate / baseline))
-    return found
-
-
-def by_round(ratios: Mapping[int, Mapping[int, Sequence[float]]], levels: Sequence[int]) -> dict[int, float]:
-    """One log ratio a round: the mean over levels of the mean over pairs; rounds that lack a level are left out."""
-    rounds = set.intersection(*(set(ratios.get(level, {})) for level in levels)) if levels else set()
-    return {
-        number: math.fsum(math.fsum(ratios[level][number]) / len(ratios[level][number]) for level in levels)
-        / len(levels)
-        for number in sorted(rounds)
-    }
-
-
-def slots_of(blocks: Iterable[Block]) -> dict[int, int]:
-    """By round, the slot that one backend's candidate had."""
-    return {block.round: block.slot for block in blocks if block.arm == "candidate"}
-
-
-def session_effect(slots: Mapping[int, int], rounds: Mapping[int, float], prior: Prior | None) -> Effect:
-    """The effect that one backend's rounds show, without what the slots of the arms (`slots_of`) differ by."""
-    return paired_effect(list(rounds.values()), prior, [slots[number] for number in rounds])
-
-
 def broken_backend(backend: Backend, arm: Arm, message: str) -> BackendVerdict:
     """A backend of which one arm does not run at all. That is the candidate's regression, or no baseline to compare."""
     outcome = Outcome.REGRESSION if arm == "candidate" else Outcome.INCOMPARABLE
@@ -201,23 +168,19 @@ def judge(
 
 
 def judge_backend(run: Run, backend: str, comparison: Comparison, priors: Mapping[str, Prior]) -> BackendVerdict:
-    """What a run says of one backend. ``priors``: of the variance of a round's log ratio, by ``backend/metric``."""
+    """What a run says of one backend. ``priors``: of this run's setting (`scripts.noise`), by ``backend/metric``."""
     blocks = [block for block in run.blocks if block.backend == backend]
     reached = max((block.round for block in blocks), default=0)
-    slots = slots_of(blocks)
-    levels = sorted({block.level for block in blocks})
+    measured = Measured.of(run, backend, priors)
+    levels = measured.levels
     total_share = math.fsum(metric.share for metric in comparison.metrics.values())
     findings = []
     for name, terms in comparison.metrics.items():
         alpha = comparison.false_alarms * terms.share / total_share / len(run.backends)
-        ratios = log_ratios(blocks, METRICS[name], backend)
         scopes: list[tuple[int | None, float]] = [(None, alpha)]
         if len(levels) > 1:
             scopes = [(None, alpha / 2), *((level, alpha / 2 / len(levels)) for level in levels)]
-        for level, share in scopes:
-            rounds = by_round(ratios, levels if level is None else [level])
-            prior = priors.get(f"{backend}/{name}") if level is None else None
-            findings.append(_find(run.profile, comparison, name, level, slots, rounds, reached, share, prior))
+        findings += [_find(run.profile, comparison, measured, name, level, reached, share) for level, share in scopes]
     statements = _statements(run, backend)
     failed = _sum(blocks, "failed")
     requests = _sum(blocks, "requests")
@@ -262,40 +225,42 @@ def undecided(run: Run, comparison: Comparison, priors: Mapping[str, Prior]) -> 
 def _find(
     profile: Profile,
     comparison: Comparison,
+    measured: Measured,
     metric: str,
     level: int | None,
-    slots: Mapping[int, int],
-    rounds: Mapping[int, float],
     reached: int,
     alpha: float,
-    prior: Prior | None,
 ) -> Finding:
     """Test one metric at each look that was reached; a change that one of them shows is said."""
     matters = comparison.metrics[metric].matters
     planned = looks(profile, comparison)
     levels = spend(tuple(look / planned[-1] for look in planned), alpha)
     outcome = None
-    effect: Effect | None = None
     test_level = levels[0]
     for look, test_level in zip(planned, levels, strict=True):
-        until = {number: value for number, value in rounds.items() if number <= look}
-        if look > reached or len(until) < 2:
+        if look > reached:
             break
-        effect = session_effect(slots, until, prior)
-        if outcome is None and effect.differs(test_level) and abs(effect.log_ratio) >= math.log1p(matters) / 2:
+        effect = measured.effect(metric, level, look)
+        if effect is None or outcome is not None:
+            continue
+        if effect.differs(test_level) and abs(effect.log_ratio) >= math.log1p(matters) / 2:
             better = (effect.log_ratio > 0) == (METRICS[metric].direction is Direction.HIGHER)
             outcome = Outcome.IMPROVEMENT if better else Outcome.REGRESSION
-    if len(rounds) >= 2:
-        effect = session_effect(slots, rounds, prior)
+    effect = measured.effect(metric, level, reached)
     if effect is None:
-        reason = f"{len(rounds)} of {reached} rounds are valid"
+        valid = len(measured.rounds(metric, level, reached))
+        reason = f"{valid} of {reached} rounds are valid"
         return Finding(
-            metric=metric, level=level, outcome=Outcome.INVALID, rounds=len(rounds), matters=matters, reason=reason
+            metric=metric, level=level, outcome=Outcome.INVALID, rounds=valid, matters=matters, reason=reason
         )
     low, high = effect.interval(INTERVAL)
+    test_low, test_high = effect.interval(test_level)
+    reason = ""
     if outcome is None:
         inside = 1 / (1 + matters) < low and high < 1 + matters
         outcome = Outcome.NO_CHANGE if inside else Outcome.INCONCLUSIVE
+        if not inside and reached not in planned and effect.differs(test_level):
+            reason = f"stopped before the look after round {next(look for look in planned if look > reached)}"
     return Finding(
         metric=metric,
         level=level,
@@ -305,8 +270,11 @@ def _find(
         low=low,
         high=high,
         test_level=test_level,
+        test_low=test_low,
+        test_high=test_high,
         smallest_seen=effect.smallest_seen(test_level),
         matters=matters,
+        reason=reason,
     )
 
 

@@ -34,6 +34,8 @@ TO_DO = {
     Outcome.NO_CHANGE: "nothing has to be done.",
 }
 HEADS = ("backend", "metric", "users", "verdict", "effect", "95% interval", "smallest effect seen", "rounds")
+OPEN = 11.0
+"""An interval that goes on to this ratio ends nowhere."""
 CHANGES = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
 CLOSE = "\n\n</details>"
 CUT = "\n\n_Cut here: the rest did not fit; verdict.json has it all._\n"
@@ -63,8 +65,9 @@ def _terminal_table(backend: BackendVerdict) -> Table:
         table.add_column(head, justify="right")
     for finding in backend.findings:
         _, metric, users, outcome, effect, interval, seen, _ = _row(backend, finding)
-        shown = effect if finding.ratio is None else f"{effect} ({interval.replace('%', '')})"
-        table.add_row(metric, users, Text(outcome, style=STYLES[finding.outcome]), Text(plain(shown)), seen)
+        numbers, comma, level = interval.partition(",")
+        shown = effect if finding.ratio is None else f"{effect} ({numbers.replace('%', '')}{comma}{level})"
+        table.add_row(metric, users, Text(plain(outcome), style=STYLES[finding.outcome]), Text(plain(shown)), seen)
     return table
 
 
@@ -110,11 +113,33 @@ def notes_on(verdict: Verdict) -> list[str]:
 def _row(backend: BackendVerdict, finding: Finding) -> tuple[str, ...]:
     metric = METRICS[finding.metric]
     users = "all" if finding.level is None else str(finding.level)
-    head = (backend.label, metric.label, users, finding.outcome.value)
+    head = (backend.label, metric.label, users)
     if finding.ratio is None or finding.low is None or finding.high is None or finding.smallest_seen is None:
-        return (*head, finding.reason or "-", "-", "-", str(finding.rounds))
-    interval = f"{percent(finding.low)} to {percent(finding.high)}"
-    return (*head, percent(finding.ratio), interval, f"{100 * finding.smallest_seen:.1f}%", str(finding.rounds))
+        return (*head, finding.outcome.value, finding.reason or "-", "-", "-", str(finding.rounds))
+    seen = f"{100 * finding.smallest_seen:.1f}%"
+    return (*head, _said(finding), percent(finding.ratio), _interval(finding), seen, str(finding.rounds))
+
+
+def _said(finding: Finding) -> str:
+    """The outcome, with the words that it needs beside a 95% interval that leaves out equality."""
+    said = finding.outcome.value
+    if finding.outcome is Outcome.NO_CHANGE and _leaves_out_equality(finding):
+        return f"{said}: smaller than what matters, {100 * finding.matters:g}%"
+    return f"{said}: {finding.reason}" if finding.reason else said
+
+
+def _interval(finding: Finding) -> str:
+    """The 95% interval; the wider one that decided, and its level, where only that one has room for equality."""
+    low, high, level = finding.low, finding.high, ""
+    if finding.outcome is Outcome.INCONCLUSIVE and _leaves_out_equality(finding) and finding.test_level:
+        low, high, level = finding.test_low, finding.test_high, f", {100 * (1 - finding.test_level):.4g}% sure"
+    if low is None or high is None:
+        return "-"
+    return f"{percent(low)} to {percent(high) if high < OPEN else 'anything'}{level}"
+
+
+def _leaves_out_equality(finding: Finding) -> bool:
+    return finding.low is not None and finding.high is not None and not finding.low <= 1 <= finding.high
 
 
 def percent(ratio: float) -> str:

@@ -22,7 +22,7 @@ from scripts.pages.cards import card_of
 from scripts.rendering import write_report
 from scripts.series import gather
 from scripts.summary import summarize
-from tests.factories import LABELS, make_history, make_line
+from tests.factories import LABELS, make_history, make_line, make_paired_run
 from tests.test_detect_history import recorded
 
 BAD: Sequence[Any] = (
@@ -262,6 +262,7 @@ def test_a_bad_calibration_session_is_left_out_and_named(tmp_path: Path) -> None
 
 
 Reader = Callable[[Path], object]
+PAIRED = msgspec.structs.replace(make_paired_run(), layout="duet")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ Reader = Callable[[Path], object]
     [
         ("anchor.toml", read_anchor),
         ("events.toml", lambda root: read_events(root, LABELS)),
-        ("native.json", lambda root: noise.read_priors("native", root)),
+        ("native.json", lambda root: noise.priors_for(PAIRED, root)),
     ],
 )
 @pytest.mark.parametrize("kind", ["not utf-8", "folder", "dangling", "deep", "many digits"])
@@ -291,15 +292,15 @@ def test_what_people_keep_is_named_with_what_is_wrong(name: str, read: Reader, k
         assert "not UTF-8: byte 0xff in line 2" in caught.value.message
 
 
-@pytest.mark.parametrize("key", ["variance", "degrees", "session_variance", "session_degrees"])
+@pytest.mark.parametrize("key", ["ratio", "between", "degrees"])
 @pytest.mark.parametrize("value", [b"-1", b"1e300", b"1e999", b'"1"', b"null", b"NaN"])
 def test_an_absurd_prior_is_refused_with_its_key(key: str, value: bytes, tmp_path: Path) -> None:
-    good = {"variance": b"1e-4", "degrees": b"5", "session_variance": b"1e-4", "session_degrees": b"5"}
+    good = {"ratio": b"1.5", "between": b"1e-4", "degrees": b"5"}
     fields = b", ".join(b'"%s": %s' % (name.encode(), (good | {key: value})[name]) for name in good)
-    path = tmp_path / "native.json"
-    path.write_bytes(b'{"fastapi/throughput_rps": {%s}}' % fields)
+    path = noise.write_priors(noise.setting_of(PAIRED), {}, tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"priors": {}', b'"priors": {"fastapi/throughput_rps": {%s}}' % fields))
     with pytest.raises(PipelineError, match=r"native\.json: ") as caught:
-        noise.read_priors("native", tmp_path)
+        noise.priors_for(PAIRED, tmp_path)
     if value != b"NaN":  # which is no JSON
         assert "fastapi/throughput_rps" in caught.value.message
         assert key in caught.value.message

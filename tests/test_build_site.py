@@ -25,8 +25,8 @@ from scripts.pages import badges, feed, published, tables
 from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of
 from scripts.pages.output import code_digest
+from scripts.rounds import by_round, log_ratios
 from scripts.stats import mean_ratios, paired_effect
-from scripts.verdict import by_round, log_ratios
 from tests.catalogs import SHELL, make_catalog
 from tests.documents import check
 from tests.factories import make_history, make_paired_run, make_run

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from scripts import certainty
+from scripts import certainty, noise
 from scripts.calibration import CalibrationSession
 from scripts.model import Block, Layout, Run
 from scripts.plant import Planted
@@ -55,4 +55,4 @@ def test_one_round_has_no_length_and_a_single_arm_no_setting() -> None:
     run = make_paired_run(1, backends=("fastapi",), rounds=1, of=14)
     assert certainty.round_s(run) is None
     with pytest.raises(ValueError, match="not a paired run"):
-        certainty.setting_of(msgspec.structs.replace(run, layout=None))
+        noise.setting_of(msgspec.structs.replace(run, layout=None))

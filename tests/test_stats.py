@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from scripts.stats import (
     FEW_ROUNDS,
-    MOST_PRIOR_DEGREES,
-    Prior,
+    Lent,
     Ratio,
-    fit_prior,
     log_ratio_interval,
     paired_effect,
     session_variance,
@@ -168,45 +166,34 @@ def test_an_effect_is_a_t_interval_over_rounds() -> None:
     assert (effect.rounds, effect.degrees) == (4, 3)
 
 
-def test_a_prior_lends_degrees_and_pulls_the_variance() -> None:
-    prior = Prior(variance=1e-4, degrees=12)
-    effect = paired_effect([0.009, 0.011, 0.010], prior)
-    own = np.var([0.009, 0.011, 0.010], ddof=1)
+def test_what_is_lent_gives_degrees_and_widens_what_rounds_lie_close_by_chance() -> None:
+    values = [0.009, 0.011, 0.010]
+    effect = paired_effect(values, Lent(variance=1e-4, degrees=12))
     assert effect.degrees == 14
-    assert effect.error**2 == pytest.approx((12 * 1e-4 + 2 * own) / 14 / 3)
+    assert effect.error**2 == pytest.approx((12 * 1e-4 + 2 * np.var(values, ddof=1)) / 14 / 3)
 
 
-def test_a_session_noisier_than_the_prior_stands_on_its_own() -> None:
+def test_what_arms_differ_by_for_a_whole_session_widens_the_interval() -> None:
+    rounds = [0.01, 0.012, 0.008, 0.011]
+    narrow, wide = (paired_effect(rounds, share=share) for share in (0.0, 0.25))
+    assert wide.error == pytest.approx(math.sqrt(2) * narrow.error), "as much as four rounds do"
+    assert wide.degrees == narrow.degrees
+
+
+def test_rounds_that_lie_further_apart_than_expected_are_believed() -> None:
     values = [-0.2, 0.3, 0.1, -0.3, 0.25, 0.02]
-    assert paired_effect(values, Prior(variance=1e-6, degrees=20)) == paired_effect(values)
+    assert paired_effect(values, Lent(variance=1e-6, degrees=20)).error == paired_effect(values).error
 
 
 def test_the_smallest_effect_seen_is_found_with_the_stated_power() -> None:
     """Simulated: sessions whose true effect is `smallest_seen` are found as often as it says."""
     rng = np.random.default_rng(2)
-    sd, rounds, level, prior = 0.01, 8, 0.01, Prior(variance=1e-4, degrees=20)
-    planned = paired_effect([sd, -sd] * (rounds // 2), prior)
+    sd, rounds, level, lent = 0.01, 8, 0.01, Lent(variance=1e-4, degrees=1e6)
+    planned = paired_effect([sd, -sd] * (rounds // 2), lent)
     truth = math.log1p(planned.smallest_seen(level, 0.8))
     values = truth + sd * rng.standard_normal((3000, rounds))
-    found = np.mean([paired_effect(list(row), prior).differs(level) for row in values])
+    found = np.mean([paired_effect(list(row), lent).differs(level) for row in values])
     assert found == pytest.approx(0.8, abs=0.05)
-
-
-def test_a_prior_is_found_again_in_what_it_made() -> None:
-    rng = np.random.default_rng(3)
-    scale, d0, degrees = 4e-4, 10.0, 7.0
-    variances = scale * rng.f(degrees, d0, size=4000)
-    prior = fit_prior(list(variances), [degrees] * len(variances))
-    assert prior.variance == pytest.approx(scale, rel=0.1)
-    assert prior.degrees == pytest.approx(d0, rel=0.2)
-
-
-def test_equal_variances_give_the_strongest_prior_there_is() -> None:
-    rng = np.random.default_rng(4)
-    variances = 1e-4 * rng.chisquare(7, size=500) / 7
-    prior = fit_prior(list(variances), [7.0] * 500)
-    assert prior.degrees == MOST_PRIOR_DEGREES
-    assert prior.variance == pytest.approx(1e-4, rel=0.1)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda values: len(set(values)) > 1))
@@ -216,10 +203,10 @@ def test_swapping_the_arms_turns_the_effect_round(values: list[float]) -> None:
     assert other.interval(0.05) == pytest.approx((1 / high, 1 / low))
 
 
-@pytest.mark.parametrize(("values", "prior"), [([], None), ([0.1], None), ([0.1, math.nan], None)])
-def test_effects_that_cannot_be_told(values: list[float], prior: Prior | None) -> None:
+@pytest.mark.parametrize("values", [[], [0.1], [0.1, math.nan]])
+def test_effects_that_cannot_be_told(values: list[float]) -> None:
     with pytest.raises(ValueError, match=r"effect needs finite|no spread"):
-        paired_effect(values, prior)
+        paired_effect(values)
 
 
 def test_what_slots_differ_by_is_not_in_the_effect_nor_in_its_error() -> None:
@@ -258,8 +245,8 @@ def test_exchanged_slots_cover_as_often_as_they_say() -> None:
 def test_all_looks_together_spend_alpha() -> None:
     assert spend((1.0,), 0.01) == pytest.approx((0.01,))
     levels = spend((0.5, 1.0), 0.01)
-    assert levels == pytest.approx((0.0025, 0.0075))
-    assert sum(spend((0.25, 0.5), 0.01)) == pytest.approx(0.0025), "a session that ends at its half"
+    assert levels == pytest.approx((0.000625, 0.009375))
+    assert sum(spend((0.25, 0.5), 0.01)) == pytest.approx(0.000625), "a session that ends at its half"
 
 
 def test_sessions_without_change_err_no_more_often_than_allowed() -> None:
@@ -290,15 +277,6 @@ def test_what_sessions_differ_by_is_told_from_what_rounds_differ_by() -> None:
     assert session_variance(apart) == pytest.approx(0.005**2, rel=0.25)
     with pytest.raises(ValueError, match="two rounds"):
         session_variance([[0.1]])
-
-
-def test_an_offset_of_the_session_widens_the_interval_and_takes_degrees() -> None:
-    rounds = [0.01, 0.012, 0.008, 0.011, 0.009, 0.01]
-    plain = Prior(variance=1e-6, degrees=20)
-    offset = Prior(variance=1e-6, degrees=20, session_variance=1e-5, session_degrees=8)
-    narrow, wide = (paired_effect(rounds, prior) for prior in (plain, offset))
-    assert wide.error == pytest.approx(math.sqrt(narrow.error**2 + 1e-5))
-    assert 8 <= wide.degrees < narrow.degrees
 
 
 def test_two_rounds_that_leave_everything_open() -> None:

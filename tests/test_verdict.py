@@ -7,7 +7,7 @@ import pytest
 
 from scripts import config
 from scripts.model import Comparison, PipelineError, Run
-from scripts.stats import Prior
+from scripts.spread import Prior
 from scripts.verdict import (
     BackendVerdict,
     Finding,
@@ -104,6 +104,11 @@ def test_invalid_blocks_are_never_numbers() -> None:
     assert finding(verdict, "throughput_rps").ratio is None
     some = said(make_paired_run(invalid_rounds=(3, 4)))
     assert finding(some, "throughput_rps").rounds == 10
+
+
+def test_a_first_look_without_valid_rounds_leaves_the_others() -> None:
+    verdict = said(make_paired_run(slower=0.2, rounds=12, invalid_rounds=range(1, 6)))
+    assert finding(verdict, "throughput_rps").outcome is Outcome.REGRESSION
 
 
 def test_a_pair_needs_both_arms() -> None:

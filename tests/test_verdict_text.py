@@ -95,3 +95,45 @@ def test_labels_of_every_outcome_have_a_word_for_what_is_to_be_done() -> None:
     from scripts.verdict_text import STYLES, TO_DO
 
     assert set(TO_DO) == set(STYLES) == set(Outcome)
+
+
+def row(text: str, metric: str) -> list[str]:
+    line = next(line for line in text.splitlines() if f"| {metric} |" in line)
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_nothing_is_inconclusive_beside_an_interval_that_leaves_out_equality() -> None:
+    """Four rounds that show 21% less throughput at 95%, and not at the error rate of a session."""
+    run = make_paired_run(4, rounds=4, of=8, slower=0.27, noise=0.07)
+    finding = next(f for f in verdict_of(run).backends[0].findings if f.metric == "throughput_rps")
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.low is not None
+    assert finding.high is not None
+    assert finding.high < 1, "the 95% interval"
+    said = row(render_comment(verdict_of(run)), "Throughput")
+    assert said[3] == "inconclusive"
+    assert finding.test_low is not None
+    assert finding.test_high is not None
+    assert finding.test_low < 1 < finding.test_high
+    assert f"{100 * (finding.test_high - 1):+.1f}%" in said[5]
+    assert "% sure" in said[5]
+    assert "% sure" in terminal(verdict_of(run))
+
+
+def test_no_change_beside_an_interval_that_leaves_out_equality_says_why() -> None:
+    run = make_paired_run(slower=0.004, noise=0.0005)
+    said = row(render_comment(verdict_of(run)), "CPU per request")
+    assert said[3] == "no change: smaller than what matters, 1%"
+    assert row(render_comment(verdict_of(make_paired_run(noise=0.002))), "CPU per request")[3] == "no change"
+
+
+def test_a_session_that_stopped_before_a_look_says_so_beside_its_interval() -> None:
+    run = make_paired_run(rounds=3, of=8, slower=0.5, noise=0.0005)
+    assert (
+        row(render_comment(verdict_of(run)), "Throughput")[3] == "inconclusive: stopped before the look after round 4"
+    )
+
+
+def test_an_interval_that_ends_nowhere_has_a_word_for_it() -> None:
+    run = make_paired_run(rounds=2, of=2, slower=0.5, noise=0.05)
+    assert "to anything" in row(render_comment(verdict_of(run)), "CPU per request")[5]

@@ -30,7 +30,6 @@ from scripts.model import (
     Struct,
     Workload,
 )
-from scripts.stats import Prior
 
 COLUMNS = ("value", "baseline", "ratio", "low", "high")
 """The numbers of one metric of one backend at one level: geometric means over the blocks of the candidate and of the
@@ -164,7 +163,6 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
 
     ``line``: the commits that lead to the newest, each after its parents; empty where there is no repository.
     ``changes``: None where nobody looked for any. ``damaged``: files of the history that could not be read, and why.
-    ``priors``: what calibration knows of the noise, by ``backend/metric``, empty where nothing was calibrated.
     """
 
     config: Config
@@ -176,7 +174,6 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
     anchor: Anchor | None = None
     published: tuple[Published, ...] = ()
     upgrades: tuple[Upgrade, ...] = ()
-    priors: dict[str, Prior] = msgspec.field(default_factory=dict)
     damaged: tuple[str, ...] = ()
 
     @property

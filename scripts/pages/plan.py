@@ -28,7 +28,7 @@ def plan(
     runs, frame = digest([entry.digest for entry in recorded.entries]), digest(shell)
     everything = digest(
         runs, shell, head, catalog.line, catalog.changes, catalog.events, catalog.anchor, catalog.published,
-        catalog.priors, catalog.damaged,
+        catalog.damaged,
     )  # fmt: skip
     about = {"title": shell.title, "repository": shell.repository, "head": head}
     shards = published.commits(catalog)

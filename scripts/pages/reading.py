@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from scripts import checkout, events, history, noise, store
+from scripts import checkout, events, history, store
 from scripts.changes import Changes
 from scripts.config import PROJECT
 from scripts.escape import plain
@@ -180,7 +180,6 @@ def read_catalog(
         anchor=events.read_anchor(first, repository) if os.path.lexists(first / events.ANCHOR) else None,
         published=tuple(read_published(first / "published")),
         upgrades=upgrades_of(recorded.cards),
-        priors=noise.read_priors("native", first / "noise"),
         damaged=recorded.damaged,
     ), recorded
 
