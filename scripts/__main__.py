@@ -69,7 +69,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return 2
     _answer_signals()
     try:
-        module = importlib.import_module(f"scripts.{module_of(step)}")
+        module = importlib.import_module(f"scripts.steps.{module_of(step)}")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         code = int(module.main(rest))
     except PipelineError as error:

@@ -18,7 +18,7 @@ from scripts.escape import plain
 from scripts.model import PipelineError, Run
 
 RUN_ID = re.compile(r"(\d{4})(\d\d)\d\dT\d{6}Z-([0-9a-f]{7,40}|nocommit)-[0-9A-Za-z.]+")
-"""UTC time, short commit, and what tells runs of the same second apart (`scripts.bench.make_run_id`)."""
+"""UTC time, short commit, and what tells runs of the same second apart (`scripts.steps.bench.make_run_id`)."""
 
 
 class Skipped(NamedTuple):

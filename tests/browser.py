@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, Request
 
-from scripts import build_site
 from scripts.stack.packages import find_program
+from scripts.steps import build_site
 
 SERIOUS = ("serious", "critical")
 NARROW, WIDE = 360, 1280

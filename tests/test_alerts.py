@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import alert, alerts, alerts_text, changes, config, detect, findings, store
+from scripts import alerts, alerts_text, changes, config, findings, store
 from scripts.alerts import CLOSED_BY_ITSELF, LABEL
 from scripts.changes import Changes
 from scripts.github import Issue
 from scripts.model import Event, Revision, Run
 from scripts.series import gather
+from scripts.steps import alert, detect
 from tests.factories import LABELS, RUNS, make_history
 from tests.hosted.service import REPOSITORY, Service
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import build_site, calibration, config, detect, export, findings, gaps, noise, report, store
+from scripts import calibration, config, findings, gaps, noise, store
 from scripts.changes import decode
 from scripts.events import read_anchor, read_events
 from scripts.exchange import collection
@@ -21,9 +21,10 @@ from scripts.model import PipelineError, Revision, Run
 from scripts.pages.cards import card_of
 from scripts.rendering import write_report
 from scripts.series import gather
+from scripts.steps import build_site, detect, export, report
 from scripts.summary import summarize
 from tests.factories import LABELS, make_history, make_line, make_paired_run
-from tests.test_detect_history import recorded
+from tests.steps.test_detect_history import recorded
 
 BAD: Sequence[Any] = (
     -1, 0, 1e-300, 5e-324, 1e300, 10**18, -(10**18), 2**63, 10**30, True, None, "", "x", "../../x", "nan", [], {},

@@ -101,7 +101,7 @@ def test_a_line_of_commits_with_what_each_reaches(repository: Path) -> None:
         ([], []),
         (["README.md", "docs/x.svg", ".github/workflows/ci.yml"], []),
         (["apps/README.md", "apps/fastapi/README.md"], []),
-        (["scripts/bench.py", "k6/stepped.js", "bench.toml"], []),
+        (["scripts/steps/bench.py", "k6/stepped.js", "bench.toml"], []),
         (["apps/fastapi/benchmark/views.py"], ["fastapi"]),
         (["apps/schema.sql"], ["fastapi", "django_wsgi"]),
         (["apps/django_wsgi/requirements.txt", "apps/fastapi/x"], ["fastapi", "django_wsgi"]),

@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from scripts import checkout, config, detect
+from scripts import checkout, config
 from scripts.data_branch import DataBranch
 from scripts.model import PipelineError
 from scripts.pages.reading import read_line
+from scripts.steps import detect
 from tests.factories import LABELS, git
 
 BACKENDS = config.load().backends

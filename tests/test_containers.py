@@ -20,7 +20,7 @@ from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import engine, leftovers
 from scripts.stack.process import wait_until
-from tests.test_bench import LONG, TINY, Bench, bench, session_processes
+from tests.steps.test_bench import LONG, TINY, Bench, bench, session_processes
 
 __all__ = ["bench"]  # a fixture
 

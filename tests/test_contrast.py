@@ -10,7 +10,7 @@ import pytest
 from scripts.contrast import contrast
 from scripts.history import write_run
 from scripts.model import PipelineError, Run
-from scripts.report import main
+from scripts.steps.report import main
 from tests.factories import make_paired_run, make_run
 
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from scripts import config, decision, decision_text
-from scripts.decide import main
 from scripts.decision import LABEL, Acceptance, Decision
 from scripts.model import Event, PipelineError
+from scripts.steps.decide import main
 from scripts.verdict import Outcome, Verdict, broken_backend, judge
 from scripts.verdict_record import encode_verdict
 from scripts.verdict_text import COMMENT_LIMIT, MARKER

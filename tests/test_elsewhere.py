@@ -23,7 +23,7 @@ from scripts.stack.process import wait_until
 from scripts.verdict import Outcome
 from scripts.verdict_record import decode_verdict
 from tests.factories import git
-from tests.test_bench import Bench, bench  # noqa: F401  the fixture
+from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
 SHOP = ROOT / "examples" / "shop"
 SHORT = "\n[profiles.pr]\nlevels = [4]\nrounds = 6\nduration_s = 1\nwarmup_s = 1\npatience_s = 60\n"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from scripts import calibration_text, config, false_alarms, noise, simulate
-from scripts.calibrate import STORE
 from scripts.calibration import read_sessions
 from scripts.model import METRICS as METRICS_OF
 from scripts.model import Run
 from scripts.rounds import by_round, log_ratios, pairs_part
+from scripts.steps.calibrate import STORE
 from scripts.verdict import Outcome, judge_backend, looks
 from tests.factories import make_paired_run
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from perf import history, site
-from scripts import build_site, checkout, config
+from scripts import checkout, config
 from scripts.changes import read
 from scripts.detection import over_history
+from scripts.steps import build_site
 from tests.factories import git
 
 SEED = 20261124

@@ -124,7 +124,9 @@ def test_where_nothing_was_measured_the_logs_are_kept(tmp_path: Path, error: Exc
 
 
 def test_a_fault_of_the_program_is_called_one() -> None:
-    code = "import scripts.__main__ as m, scripts.report as r; r.main = lambda _: {}['x']; exit(m.main(['report']))"
+    code = (
+        "import scripts.__main__ as m, scripts.steps.report as r; r.main = lambda _: {}['x']; exit(m.main(['report']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "KeyError: 'x'" in done.stderr

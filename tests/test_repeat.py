@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import bench, compare, config, options, prose
+from scripts import config, options, prose
 from scripts.model import Config, Profile, Run
+from scripts.steps import bench, compare
 from tests.factories import make_paired_run, make_run
 
 OTHERS = {"help", "output", "tree", "anchor", "fail_on_regression"}

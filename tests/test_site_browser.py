@@ -13,8 +13,8 @@ from urllib.request import url2pathname
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from scripts import detect
 from scripts.config import ROOT
+from scripts.steps import detect
 from tests import hostile
 from tests.browser import NARROW, REPOSITORY, Visit, build, visit
 

@@ -23,7 +23,7 @@ SESSIONS = {
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_is_a_module_a_session_and_explains_itself(step: str) -> None:
     assert step in SESSIONS
-    module = ast.parse((ROOT / "scripts" / f"{module_of(step)}.py").read_text())
+    module = ast.parse((ROOT / "scripts" / "steps" / f"{module_of(step)}.py").read_text())
     assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in module.body)
     shown = subprocess.run(
         [sys.executable, "-m", "scripts", step, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -33,12 +33,12 @@ def test_a_step_is_a_module_a_session_and_explains_itself(step: str) -> None:
 
 def test_no_verb_imports_a_verb() -> None:
     for step in STEPS:
-        for node in ast.walk(ast.parse((ROOT / "scripts" / f"{module_of(step)}.py").read_text())):
+        for node in ast.walk(ast.parse((ROOT / "scripts" / "steps" / f"{module_of(step)}.py").read_text())):
             names = []
             if isinstance(node, ast.ImportFrom):
-                names = [alias.name for alias in node.names] if node.module == "scripts" else [node.module or ""]
-            verbs = {name.removeprefix("scripts.") for name in names} & {module_of(step) for step in STEPS}
-            assert not verbs, f"scripts/{step}.py imports {verbs}"
+                names = [alias.name for alias in node.names] if node.module == "scripts.steps" else [node.module or ""]
+            verbs = {name.removeprefix("scripts.steps.") for name in names} & {module_of(step) for step in STEPS}
+            assert not verbs, f"scripts/steps/{step}.py imports {verbs}"
 
 
 def test_the_steps_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

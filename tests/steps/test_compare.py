@@ -13,7 +13,7 @@ from scripts.config import ROOT
 from scripts.verdict import Outcome
 from scripts.verdict_record import decode_verdict
 from scripts.verdict_text import MARKER
-from tests.test_bench import Bench, bench  # noqa: F401  the fixture
+from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.stack
 

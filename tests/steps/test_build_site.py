@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import build_site, store
+from scripts import store
 from scripts.model import METRICS, PipelineError
 from scripts.pages import badges, feed, published, tables
 from scripts.pages.cache import Cache
@@ -27,6 +27,7 @@ from scripts.pages.cards import card_of
 from scripts.pages.output import code_digest
 from scripts.rounds import by_round, log_ratios
 from scripts.stats import mean_ratios, paired_effect
+from scripts.steps import build_site
 from tests.catalogs import SHELL, make_catalog
 from tests.documents import check
 from tests.factories import make_history, make_paired_run, make_run

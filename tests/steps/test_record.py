@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import history, record, store
+from scripts import history, store
 from scripts.model import PipelineError, Run
+from scripts.steps import record
 from tests.factories import FAILED, LABELS, git, make_paired_run, make_run
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.model import PipelineError
-from scripts.serve import follow, stamps, start
+from scripts.steps.serve import follow, stamps, start
 
 
 def test_files_are_served_fresh_and_a_taken_port_is_said(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from scripts import checkout, store
-from scripts.backfill import main
 from scripts.config import ROOT
 from scripts.gaps import read_unmeasured
 from scripts.model import PipelineError
 from scripts.sides import whole
+from scripts.steps.backfill import main
 from tests.factories import make_paired_run
-from tests.test_bench import Bench, bench  # noqa: F401  the fixture
-from tests.test_compare import BEFORE_DJANGO_ASGI, SHORT
+from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
+from tests.steps.test_compare import BEFORE_DJANGO_ASGI, SHORT
 
 STUDYS_FORM = "48795c7"
 """The commit that adds django_asgi."""

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import export, import_, store
+from scripts import store
 from scripts.config import ROOT
 from scripts.exchange import FORMATS, collection
 from scripts.model import PipelineError
+from scripts.steps import export, import_
 from tests.factories import make_run
 
 DATA_JS = ROOT / "tests/data/github-action-benchmark.js"

@@ -9,7 +9,7 @@ import pytest
 
 from scripts import calibration
 from scripts.model import METRICS
-from tests.test_bench import Bench, bench  # noqa: F401  the fixture
+from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.stack
 

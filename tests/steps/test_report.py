@@ -6,7 +6,7 @@ import pytest
 
 from scripts.history import write_run
 from scripts.model import PipelineError
-from scripts.report import main
+from scripts.steps.report import main
 from tests.factories import make_run
 
 

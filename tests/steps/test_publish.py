@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import artifact, decision, decision_text, publish
+from scripts import artifact, decision, decision_text
 from scripts.decision import Decision
 from scripts.model import PipelineError
+from scripts.steps import publish
 from scripts.verdict_text import MARKER
 from tests.hosted.service import REPOSITORY, ROBOT, Service, zipped
 from tests.test_artifact import linked

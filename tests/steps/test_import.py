@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from scripts import import_
 from scripts.exchange import collection
 from scripts.exchange.collection import Key, Point
 from scripts.exchange.files import Origin
 from scripts.exchange.tables import decode_parquet
 from scripts.model import Direction, PipelineError
+from scripts.steps import import_
 
 HIGHER, LOWER = Direction.HIGHER, Direction.LOWER
 Series = dict[Key, tuple[Point, ...]]

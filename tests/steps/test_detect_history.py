@@ -10,9 +10,9 @@ import pytest
 
 from scripts import store
 from scripts.changes import Cause, Changes, decode
-from scripts.detect import main
 from scripts.detection import explained, until
 from scripts.model import DependencyChange, PipelineError, Revision, Run
+from scripts.steps.detect import main
 from tests.factories import LABELS, RUNS, make_history
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import import_
 from scripts.changepoints import change_points
 from scripts.config import ROOT
-from scripts.detect import main, read_series
 from scripts.model import PipelineError
+from scripts.steps import import_
+from scripts.steps.detect import main, read_series
 
 STEP = [100.0, 101, 99, 100, 102, 98, 100, 101, 99, 100, 120.0, 121, 119, 120, 122, 118, 120, 121, 119, 120]
 
