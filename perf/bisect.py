@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts import calibration, config
-from scripts.history import replace
 from scripts.model import PipelineError
 from scripts.plant import Planted, control, plant
+from scripts.records import replace
 from scripts.stack import Target
 from scripts.stack.leftovers import CACHE
 

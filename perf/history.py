@@ -14,12 +14,12 @@ import msgspec
 import numpy as np
 
 from scripts import config, store
+from scripts.config import Config
 from scripts.model import (
     SCHEMA_VERSION,
     Arm,
     Block,
     Commit,
-    Config,
     Environment,
     Latency,
     Load,

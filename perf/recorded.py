@@ -10,7 +10,8 @@ import numpy as np
 
 from perf.scoring import Score
 from scripts import calibration
-from scripts.model import METRICS, Comparison
+from scripts.config import Comparison
+from scripts.model import METRICS
 
 Kind = Literal["ratio of the arms", "as measured"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from scripts import k6
-from scripts.model import Arm, Block, Config, PipelineError, Struct
+from scripts.config import Config
+from scripts.cpus import parse_cpu_list
+from scripts.model import Arm, Block, PipelineError, Struct
 from scripts.stack import Instance, Stack, check_alive
-from scripts.stack.limits import parse_cpu_list
 from scripts.stack.meter import Meter
 from scripts.stack.process import Process
 from scripts.validity import judge

@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 from scipy import stats as distributions
 
-from scripts import history
+from scripts import records
+from scripts.config import Comparison
 from scripts.escape import plain
-from scripts.model import BROKEN, METRICS, Comparison, Run, Struct
+from scripts.model import BROKEN, METRICS, Run, Struct
 from scripts.plant import Planted
 from scripts.rounds import by_round, levelled_variance, log_ratios, pairs_part, slots_of
 from scripts.spread import Prior, Rounds, fit_prior
@@ -102,8 +103,8 @@ def read_sessions(folder: Path, warn: Callable[[str], None] = warn) -> list[Cali
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            session = msgspec.json.decode(history.read_bytes(path), type=CalibrationSession)
-            history.checked(session.run)
+            session = msgspec.json.decode(records.read_bytes(path), type=CalibrationSession)
+            records.checked(session.run)
         except (OSError, *BROKEN) as error:
             warn(f"{plain(str(path))}: not a calibration session: {plain(str(error))}; it is left out")
         else:
@@ -115,7 +116,7 @@ def write_session(session: CalibrationSession, folder: Path) -> Path:
     """Store a session, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{session.run.id}.json"
-    history.replace(path, msgspec.json.encode(session) + b"\n")
+    records.replace(path, msgspec.json.encode(session) + b"\n")
     return path
 
 

@@ -23,7 +23,8 @@ from scripts.calibration import (
     summarize_effects,
 )
 from scripts.certainty import SESSION_S, Certainty, compare_settings
-from scripts.model import METRICS, Block, Comparison, Direction, Run
+from scripts.config import Comparison
+from scripts.model import METRICS, Block, Direction, Run
 from scripts.noise import Setting, setting_of
 from scripts.spread import Prior
 from scripts.verdict import judge_backend, looks, undecided

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from scripts.model import BROKEN, DependencyChange, Event, Layout, PipelineError, Revision, Struct
+from scripts.checkout import Revision
+from scripts.model import BROKEN, DependencyChange, Event, Layout, PipelineError, Struct
 from scripts.series import Moment
 
 SCHEMA_VERSION = 1

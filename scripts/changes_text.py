@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scripts import prose
+from scripts import words
 from scripts.changes import Cause, Change, Changes, Shown, Tier
 from scripts.dependencies import describe
 from scripts.escape import plain
@@ -24,9 +24,9 @@ def headline(changes: Changes) -> str:
     """How many changes, and whether anything is to be done."""
     alerts = sum(change.alert for change in changes.changes)
     if not changes.changes:
-        return f"No change in {prose.count(changes.runs, 'run')}. Nothing has to be done."
-    to_do = f"{prose.count(alerts, 'change')} to look at." if alerts else "Nothing has to be done."
-    return f"{prose.count(len(changes.changes), 'change')} in {prose.count(changes.runs, 'run')}. {to_do}"
+        return f"No change in {words.count(changes.runs, 'run')}. Nothing has to be done."
+    to_do = f"{words.count(alerts, 'change')} to look at." if alerts else "Nothing has to be done."
+    return f"{words.count(len(changes.changes), 'change')} in {words.count(changes.runs, 'run')}. {to_do}"
 
 
 def render(changes: Changes, labels: Mapping[str, str]) -> RenderableType:
@@ -40,7 +40,7 @@ def render(changes: Changes, labels: Mapping[str, str]) -> RenderableType:
         style = "bold red" if change.alert else "" if change.tier is Tier.WORTH_REPORTING else "dim"
         table.add_row(str(number), *(Text(plain(cell)) for cell in _row(change, labels)), style=style)
         notes += [Text(plain(f"{number}  {line}")) for line in notes_on(change)]
-    left_out = f"{prose.count(changes.left_out, 'run')} of commits that are not on this line: left out."
+    left_out = f"{words.count(changes.left_out, 'run')} of commits that are not on this line: left out."
     parts = [table] if changes.changes else []
     parts_notes = [*notes, *([Text(left_out, style="yellow")] if changes.left_out else [])]
     return Group(*parts, *parts_notes, Text(headline(changes), style="bold"))
@@ -58,7 +58,7 @@ def notes_on(change: Change) -> list[str]:
         case Cause.CODE:
             lines += [f"{c.sha[:7]} {c.subject}" for c in change.commits[:MOST_COMMITS]]
             more = len(change.commits) - MOST_COMMITS
-            lines += [f"and {prose.count(more, 'more commit')} {where}"] if more > 0 else []
+            lines += [f"and {words.count(more, 'more commit')} {where}"] if more > 0 else []
     lines += [f"{event.kind}: {event.text}" for event in change.events]
     lines += [f"dependency: {describe(dependency)}" for dependency in change.dependencies]
     return [*lines, *(f"{d.field}: {d.before} -> {d.after}" for d in change.environment)]

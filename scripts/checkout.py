@@ -12,8 +12,17 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from scripts.config import PROJECT, suggest
-from scripts.model import Backend, Commit, PipelineError, Revision
+from scripts.config import PROJECT, Backend, suggest
+from scripts.model import Commit, PipelineError, Struct
+
+
+class Revision(Struct):
+    """A commit in a line of history. ``reaches``: the backends that it can make slower or faster."""
+
+    sha: str
+    subject: str
+    reaches: tuple[str, ...]
+
 
 HARNESS = ("bench.toml", "docker-compose.yml")
 LOGGED = re.compile(r"\0(?P<sha>[0-9a-f]{40,64})\0(?P<subject>[^\0]*)\0\0(?:\n(?P<paths>(?:[^\0]+\0)+))?")

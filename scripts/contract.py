@@ -18,7 +18,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scripts import history
+from scripts import records
 from scripts.model import Arm, Parity, ParitySummary, PipelineError, Statement, Trace, Workload
 from scripts.probe import Subject, trace_backend
 from scripts.stack import Stack, TargetError
@@ -308,7 +308,7 @@ def summarise(parity: Parity, arm: Arm = "candidate") -> tuple[ParitySummary, ..
 
 def write_parity(parity: Parity, path: Path) -> None:
     """Write parity.json, whole or not at all."""
-    history.replace(path, msgspec.json.format(msgspec.json.encode(parity), indent=1))
+    records.replace(path, msgspec.json.format(msgspec.json.encode(parity), indent=1))
 
 
 def render_parity(parity: Parity) -> RenderableType:

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from scripts import prose
+from scripts import prose, words
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Metric, PipelineError, Run, Struct
 from scripts.stats import Ratio, Rounds, log_ratio_interval
@@ -98,7 +98,7 @@ def render_contrast(run: Run, other: Run, found: Contrast) -> Group:
     for name in names:
         table.add_column(Text(plain(run.labels[name])), justify="right")
     for level, ratios in found.throughput.items():
-        table.add_row(prose.count(level, "user"), *(_cell(ratios[name]) for name in names))
+        table.add_row(words.count(level, "user"), *(_cell(ratios[name]) for name in names))
     table.add_section()
     for metric in SHOWN:
         ratios = found.overall[metric.name]
@@ -108,4 +108,4 @@ def render_contrast(run: Run, other: Run, found: Contrast) -> Group:
 
 
 def _cell(ratio: Ratio | None) -> str:
-    return prose.NOTHING if ratio is None else prose.interval(ratio)
+    return words.NOTHING if ratio is None else prose.interval(ratio)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scripts import prose, verdict_text
+from scripts import verdict_text, words
 from scripts.decision import LABEL, Decision
 from scripts.escape import markdown, shortened
 from scripts.model import METRICS
@@ -85,7 +85,7 @@ def render_failure(conclusion: str, url: str, refused: str = "") -> str:
 
 
 def _labels(verdicts: Iterable[BackendVerdict]) -> str:
-    return prose.listing([verdict.label for verdict in verdicts])
+    return words.listing([verdict.label for verdict in verdicts])
 
 
 def finding_words(finding: Finding) -> str:

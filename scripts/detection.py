@@ -10,7 +10,8 @@ import msgspec
 
 from scripts import checkout, dependencies, events, findings, fingerprint, store
 from scripts.changes import Cause, Change, Changes, Difference
-from scripts.model import Config, DependencyChange, PipelineError, Run
+from scripts.config import Config
+from scripts.model import DependencyChange, PipelineError, Run
 from scripts.series import gather
 
 Between = Callable[[Run, Run], Iterable[DependencyChange]]

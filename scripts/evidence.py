@@ -11,7 +11,8 @@ import numpy as np
 from scipy import stats
 
 from scripts.changepoints import SHORTEST, autocorrelation, change_points
-from scripts.model import Revision, Struct
+from scripts.checkout import Revision
+from scripts.model import Struct
 from scripts.series import Moment, Series
 from scripts.stats import Effect
 

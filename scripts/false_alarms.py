@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from scripts import charts, simulate
-from scripts.model import Comparison, Profile, Struct
+from scripts.config import Comparison
+from scripts.model import Profile, Struct
 from scripts.spread import Prior
 from scripts.verdict import looks
 

@@ -21,8 +21,10 @@ import msgspec
 
 from scripts.changepoints import SHORTEST
 from scripts.changes import SCHEMA_VERSION, Cause, Change, Changes, Shown, Tier
+from scripts.checkout import Revision
+from scripts.config import Detection
 from scripts.evidence import AGREES, Evidence, Seed, p_value
-from scripts.model import METRICS, Detection, Direction, Event, Revision
+from scripts.model import METRICS, Direction, Event
 from scripts.series import Frame, Moment, Series
 
 INTERVAL = 0.05

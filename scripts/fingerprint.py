@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
+from scripts.cpus import parse_cpu_list
 from scripts.model import Environment, Limits, Run
-from scripts.stack.limits import parse_cpu_list
 
 DIGITS = 8
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import history
+from scripts import records
 from scripts.bounds import Name, Sha
+from scripts.checkout import Revision
 from scripts.escape import plain
-from scripts.model import BROKEN, METRICS, PipelineError, Revision, Run, Struct
+from scripts.model import BROKEN, METRICS, PipelineError, Run, Struct
 from scripts.rounds import log_ratios
 
 FOLDER = "unmeasured"
@@ -92,7 +93,7 @@ def note(entry: Unmeasured, root: Path) -> Path:
     """Write one down; a newer note takes the place of an older one."""
     path = root / FOLDER / f"{entry.commit}-{entry.backend}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    history.replace(path, msgspec.json.format(msgspec.json.encode(entry), indent=1) + b"\n")
+    records.replace(path, msgspec.json.format(msgspec.json.encode(entry), indent=1) + b"\n")
     return path
 
 
@@ -103,7 +104,7 @@ def forget(place: Place, root: Path) -> None:
 
 def _read(path: Path) -> Unmeasured:
     try:
-        entry = msgspec.json.decode(history.read_bytes(path), type=Unmeasured)
+        entry = msgspec.json.decode(records.read_bytes(path), type=Unmeasured)
     except (OSError, *BROKEN) as error:
         raise PipelineError(f"{path}: not a valid note: {error}", "remove it; it is made again where needed") from error
     if entry.schema_version != SCHEMA_VERSION:

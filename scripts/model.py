@@ -21,15 +21,11 @@ from scripts.bounds import (
     AtLeastASecond,
     Count,
     CpuList,
-    Cpus,
     Difference,
     Name,
-    Port,
-    Probability,
     Seconds,
     Seed,
     Sha,
-    Share,
     Times,
     Users,
 )
@@ -105,47 +101,6 @@ class Limits(Struct):
     memory_mb: Annotated[int, Meta(ge=64, le=10**9)] = 2048
 
 
-class DatabaseSettings(Struct):
-    """Which database server, and how safe its commits are."""
-
-    engine: Literal["mysql", "mariadb"] = "mysql"
-    durability: Literal["memory", "disk"] = "memory"
-    isolation: Literal["READ-COMMITTED", "REPEATABLE-READ"] = "READ-COMMITTED"
-    max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 400
-
-
-class ValidityBounds(Struct):
-    """Outside these a block does not count (README, "When a number does not count")."""
-
-    generator_cpus: Cpus
-    shared_cpus: Share
-    foreign_cpus: Cpus
-    steal_cpus: Cpus
-    concurrency_tolerance: Share
-    clock_tolerance: Share = 0.001
-
-
-class Backend(Struct):
-    """A service under test. ``name`` is its key in bench.toml, and its service in docker-compose.yml.
-
-    ``folder``: where it is built from, as seen from bench.toml (there by default ``apps/<name>``); ``schema``: the SQL
-    that fills its database, as seen from that folder (empty: the service does it when it starts). ``endpoint`` is the
-    one that is loaded, ``lists`` are those that give every row of a table. ``packages``: of Python, to be recorded.
-    """
-
-    name: str
-    label: str
-    folder: str
-    port: Port
-    endpoint: str
-    health: str
-    reset: str
-    method: Literal["GET", "POST"] = "POST"
-    lists: tuple[str, ...] = ()
-    schema: str = "../schema.sql"
-    packages: tuple[str, ...] = ()
-
-
 class Profile(Struct):
     """A named size of session. Each level is loaded for ``duration_s`` in each of ``rounds`` rounds.
 
@@ -164,43 +119,6 @@ class Profile(Struct):
     patience_s: Seconds = 1800.0
 
 
-class MetricTerms(Struct):
-    """How a metric takes part in a comparison.
-
-    ``share``: of the session's false alarms. ``matters``: the relative effect below which a difference is called no
-    change. ``decides``: whether a session goes on until this metric is clear.
-    """
-
-    share: float
-    matters: float
-    decides: bool = False
-
-
-class Comparison(Struct):
-    """How two versions are compared: ``false_alarms`` is the probability that a session without any change says one.
-
-    A session is looked at after ``first_look`` rounds and then after every ``look_every``.
-    """
-
-    layout: Layout
-    false_alarms: Probability
-    first_look: Annotated[int, Meta(ge=2, le=10_000)]
-    look_every: Times
-    metrics: dict[str, MetricTerms]
-
-
-class Detection(Struct):
-    """How changes are found over the history.
-
-    ``false_alarms``: the probability that 100 runs in one environment without any change show one, over everything that
-    is looked at. ``worth_reporting``: the relative effect from which a change of a metric is, by name; these are
-    the metrics that are looked at.
-    """
-
-    false_alarms: Probability
-    worth_reporting: dict[str, float]
-
-
 StackChoice = Literal["auto", "compose", "native"]
 
 
@@ -208,25 +126,6 @@ class Workflows(Struct):
     """What GitHub's runners do. It holds for forks' pull requests, too, which see no variables of the repository."""
 
     stack: StackChoice = "compose"
-
-
-class Config(Struct):
-    """All of bench.toml. ``workload``: None where the backends do work of their own (docs/elsewhere.md)."""
-
-    workload: Workload | None
-    limits: Limits
-    database: DatabaseSettings
-    validity: ValidityBounds
-    compare: Comparison
-    detect: Detection
-    workflows: Workflows
-    backends: tuple[Backend, ...]
-    profiles: tuple[Profile, ...]
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The variables that tell every backend its work; none where that is its own."""
-        return self.workload.environment if self.workload else {}
 
 
 # --- where it ran -----------------------------------------------------------------------------------------------
@@ -497,14 +396,6 @@ class Run(Struct):
         """The valid blocks of one backend at one level, by round."""
         chosen = [b for b in self.blocks if b.backend == backend and b.level == level and b.valid]
         return tuple(sorted(chosen, key=lambda block: block.round))
-
-
-class Revision(Struct):
-    """A commit in a line of history. ``reaches``: the backends that it can make slower or faster."""
-
-    sha: str
-    subject: str
-    reaches: tuple[str, ...]
 
 
 # --- what people say of the history -----------------------------------------------------------------------------

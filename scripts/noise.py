@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from scripts.config import PROJECT
-from scripts.history import read_bytes, replace
 from scripts.model import BROKEN, Layout, PipelineError, Run, Struct
+from scripts.records import read_bytes, replace
 from scripts.spread import Prior
 
 FOLDER = PROJECT / "history" / "noise"

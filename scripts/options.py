@@ -10,7 +10,8 @@ import msgspec
 
 from scripts import config
 from scripts.bounds import MOST_TIMES, MOST_USERS
-from scripts.model import Config, PipelineError, Profile
+from scripts.config import Config
+from scripts.model import PipelineError, Profile
 
 _Number = TypeVar("_Number", int, float)
 

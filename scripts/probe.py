@@ -14,7 +14,8 @@ import httpx
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from scripts.model import Backend, PipelineError, Trace
+from scripts.config import Backend
+from scripts.model import PipelineError, Trace
 from scripts.trace import FileTrace, TracedFile, connections_opened, query, read_statements, trace_statements
 
 COUNTED_REQUESTS = 10  # one after another, and as many at once

@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from scripts.config import PREFIX
+from scripts.cpus import parse_cpu_list
 from scripts.model import Run, Struct
-from scripts.stack.limits import parse_cpu_list
 from scripts.stats import Ratio
+from scripts.words import count, count_cpus, listing
 
 if TYPE_CHECKING:  # summary.py uses this module for the terminal
     from scripts.summary import Cell, Level, Summary
 
 BUSY, NEARLY_BUSY = 0.92, 0.75
 """Shares of a CPU: a backend below the first, with its servants above the second, was held back by them."""
-NOTHING = "–"
-"""What stands in an empty cell of a table."""
 
 
 class Remark(Struct):
@@ -29,34 +28,11 @@ class Remark(Struct):
     text: str
 
 
-def figure(value: float | None) -> str:
-    """A number with about three significant digits, never in exponent form."""
-    if value is None:
-        return NOTHING
-    size = abs(value)  # three formats take half the time of one with its digits put in, and a page has 500 figures
-    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
-
-
-def percent(fraction: float | None) -> str:
-    """A fraction as percent with two digits, as in the study."""
-    return NOTHING if fraction is None else f"{100 * fraction:.2f}%"
-
-
 def interval(ratio: Ratio) -> str:
     """``2.50x (2.41 to 2.59)``, or the ratio and that there is no interval."""
     if ratio.low is None or ratio.high is None:
         return f"{ratio.ratio:.2f}x (no interval)"
     return f"{ratio.ratio:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
-
-
-def listing(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 block``, ``2 blocks``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def outcome(run: Run, level: Level) -> str:
@@ -209,11 +185,6 @@ def _held_back(run: Run) -> list[Remark]:
             )
             found.append(Remark(kind="note", text=text))
     return found
-
-
-def count_cpus(number: float) -> str:
-    """``1 CPU``, ``1.5 CPUs``"""
-    return f"{number:g} CPU{'' if number == 1 else 's'}"
 
 
 def footnotes(summary: Summary) -> dict[tuple[str, ...], int]:

@@ -13,9 +13,10 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from scripts import history, k6
+from scripts import k6, records
 from scripts.block import Place, load, measure, running
-from scripts.model import SCHEMA_VERSION, Block, Commit, Config, Load, ParitySummary, PipelineError, Profile, Run
+from scripts.config import Config
+from scripts.model import SCHEMA_VERSION, Block, Commit, Load, ParitySummary, PipelineError, Profile, Run
 from scripts.stack import Instance, Stack
 from scripts.stack.meter import probe
 from scripts.stack.process import uninterrupted
@@ -104,7 +105,7 @@ class Recorder:
         """Write the run as it is now. On a full disk the record that was written after the last block stays."""
         run = self.snapshot(complete=complete, stopped_by=stopped_by)
         try:
-            history.write_run(run, self._directory / "run.json")
+            records.write_run(run, self._directory / "run.json")
         except PipelineError:
             if complete or not self.blocks:
                 raise

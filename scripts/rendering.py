@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
-from scripts import charts, prose, study
-from scripts.history import replace
+from scripts import charts, prose, study, words
 from scripts.model import METRICS, Run
+from scripts.records import replace
 from scripts.summary import Cell, Summary, summarize
 from scripts.templates import SITE, Picture, Row, Table, environment
 
@@ -59,7 +59,7 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
         "leads": prose.leads(run, summary),
         "remarks": prose.remarks(run, summary),
         "outcome": lambda level: prose.outcome(run, level),
-        "figure": prose.figure,
+        "figure": words.figure,
         "interval": prose.interval,
         "notes": prose.footnotes(summary),
         "pictures": pictures,
@@ -85,23 +85,23 @@ def picture(name: str, figure: charts.Figure) -> Picture:
 
 def _figure_table(figure: charts.Figure) -> Table:
     xs = sorted({x for points in figure.series.values() for x in points})
-    rows = [(str(x), *(prose.figure(points.get(x)) for points in figure.series.values())) for x in xs]
+    rows = [(str(x), *(words.figure(points.get(x)) for points in figure.series.values())) for x in xs]
     return Table(header=("users", *figure.series), rows=tuple(rows))
 
 
 _COLUMNS: dict[str, Callable[[Cell], str]] = {
     "valid rounds": lambda cell: str(cell.rounds),
-    "requests/s": lambda cell: prose.figure(cell.throughput_rps),
-    "mean ms": lambda cell: prose.figure(cell.metrics["latency_mean_ms"]),
-    "p50 ms": lambda cell: prose.figure(cell.metrics["latency_p50_ms"]),
-    "p95 ms": lambda cell: prose.figure(cell.metrics["latency_p95_ms"]),
-    "p99 ms": lambda cell: prose.figure(cell.metrics["latency_p99_ms"]),
-    "errors": lambda cell: prose.percent(cell.error_rate),
-    "CPU %": lambda cell: prose.figure(cell.cpu_percent),
-    "CPU ms/request": lambda cell: prose.figure(cell.metrics["cpu_ms_per_request"]),
-    "database CPU ms/request": lambda cell: prose.figure(cell.metrics["database_cpu_ms_per_request"]),
-    "mean memory MiB": lambda cell: prose.figure(cell.mean_memory_mb),
-    "peak memory MiB": lambda cell: prose.figure(cell.max_memory_mb),
+    "requests/s": lambda cell: words.figure(cell.throughput_rps),
+    "mean ms": lambda cell: words.figure(cell.metrics["latency_mean_ms"]),
+    "p50 ms": lambda cell: words.figure(cell.metrics["latency_p50_ms"]),
+    "p95 ms": lambda cell: words.figure(cell.metrics["latency_p95_ms"]),
+    "p99 ms": lambda cell: words.figure(cell.metrics["latency_p99_ms"]),
+    "errors": lambda cell: words.percent(cell.error_rate),
+    "CPU %": lambda cell: words.figure(cell.cpu_percent),
+    "CPU ms/request": lambda cell: words.figure(cell.metrics["cpu_ms_per_request"]),
+    "database CPU ms/request": lambda cell: words.figure(cell.metrics["database_cpu_ms_per_request"]),
+    "mean memory MiB": lambda cell: words.figure(cell.mean_memory_mb),
+    "peak memory MiB": lambda cell: words.figure(cell.max_memory_mb),
 }
 
 
@@ -153,7 +153,7 @@ def _blocks_table(run: Run) -> Table:
         label, used = run.labels.get(block.backend, block.backend), block.resources
         counts = (block.index, block.round, label, block.level, block.attempt, block.load.requests)
         cpus = (used.generator_cpus, used.foreign_cpus, used.steal_cpus)
-        figures = [prose.figure(value) for value in (*(metric.of(block) for metric in shown), *cpus)]
+        figures = [words.figure(value) for value in (*(metric.of(block) for metric in shown), *cpus)]
         rows.append((*map(str, counts), *figures, "valid" if block.valid else "INVALID"))
     return Table(header=(*heads, *measured, "state"), rows=tuple(rows))
 
@@ -167,11 +167,11 @@ def _environment_table(run: Run) -> Table:
         "seed": str(run.seed),
         "under load": f"{run.load_s:.0f} of {run.wall_s:.0f} s",
     }
-    rows = [(name.replace("_", " "), str(value) or prose.NOTHING) for name, value in facts.items()]
+    rows = [(name.replace("_", " "), str(value) or words.NOTHING) for name, value in facts.items()]
     return Table(header=("what", "value"), rows=tuple(rows))
 
 
 def _packages_table(run: Run) -> Table:
     names = sorted({package for versions in run.packages.values() for package in versions})
-    rows = [(name, *(run.packages.get(b, {}).get(name, prose.NOTHING) for b in run.backends)) for name in names]
+    rows = [(name, *(run.packages.get(b, {}).get(name, words.NOTHING) for b in run.backends)) for name in names]
     return Table(header=("package", *run.labels.values()), rows=tuple(rows))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts import history, prose
+from scripts import prose, records, words
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import Commit, PipelineError, Run
 from scripts.recorder import INTERRUPTED
@@ -66,7 +66,7 @@ def _with_blocks(run: Run) -> Run:
 
 def _has_blocks(folder: Path) -> bool:
     with contextlib.suppress(PipelineError):
-        return bool(history.read_run(folder / "run.json").blocks)
+        return bool(records.read_run(folder / "run.json").blocks)
     return False
 
 
@@ -75,7 +75,7 @@ def keep(run: Run, results: Path, console: Console, write: Callable[[Path], obje
     finished = (results / f"{run.id}.partial").rename(results / run.id)
     if not run.complete:
         console.print(f"The session stopped early: {plain(run.stopped_by, TEXT_LIMIT)}", highlight=False)
-        console.print(f"{prose.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
+        console.print(f"{words.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
     try:
         _point_latest_to(finished)
         write(finished)

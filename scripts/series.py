@@ -11,7 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from scripts import fingerprint
-from scripts.model import METRICS, Layout, ParitySummary, Revision, Run, Struct, Workload
+from scripts.checkout import Revision
+from scripts.model import METRICS, Layout, ParitySummary, Run, Struct, Workload
 from scripts.rounds import by_round, log_ratios
 
 COUNTS: Mapping[str, tuple[str, Callable[[ParitySummary], int]]] = {

@@ -12,8 +12,9 @@ import msgspec
 from rich.console import Console
 
 from scripts import checkout, config, noise, prose
+from scripts.config import Backend, Config
 from scripts.contract import check_parity, summarise
-from scripts.model import Arm, Backend, Commit, Config, PipelineError, Profile, Run, Struct
+from scripts.model import Arm, Commit, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
 from scripts.progress import PairedProgress
 from scripts.recorder import INTERRUPTED, Recorder

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from scripts.model import Comparison, Struct
+from scripts.config import Comparison
+from scripts.model import Struct
 from scripts.spread import SESSION_SHARE, Prior, Rounds, lend
 from scripts.stats import level_slots, moderated, spend
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from scripts import history
+from scripts import records
 from scripts.escape import plain
 from scripts.model import PipelineError, Run
 
@@ -48,7 +48,7 @@ def add(run: Run, root: Path) -> Path:
     path = root / locate(run.id)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        history.create(path, history.encode_run(run))
+        records.create(path, records.encode_run(run))
     except FileExistsError as error:
         raise PipelineError(f"{path}: already recorded", "a record is never written again; nothing changed") from error
     except OSError as error:
@@ -128,7 +128,7 @@ def _unreadable(error: OSError) -> Skipped:
 
 
 def _read(path: Path) -> Run:
-    run = history.read_run(path)
+    run = records.read_run(path)
     if run.id != path.stem:
         raise PipelineError(f"holds another run than its name says: {run.id}")
     return run

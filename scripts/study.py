@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from scripts import prose
+from scripts import prose, words
 from scripts.charts import Figure
 from scripts.escape import markdown
 from scripts.model import Run
@@ -139,20 +139,20 @@ def render_markdown(run: Run, summary: Summary) -> str:
 
 
 _TABLES: tuple[tuple[str, Callable[[Cell], str]], ...] = (
-    ("Throughput (requests/s)", lambda cell: prose.figure(cell.throughput_rps)),
-    ("Error rate", lambda cell: prose.percent(cell.error_rate)),
-    ("Mean latency (ms)", lambda cell: prose.figure(cell.metrics["latency_mean_ms"])),
-    ("Latency, 95th percentile (ms)", lambda cell: prose.figure(cell.metrics["latency_p95_ms"])),
-    ("Latency, 99th percentile (ms)", lambda cell: prose.figure(cell.metrics["latency_p99_ms"])),
-    ("CPU usage (% of one CPU)", lambda cell: prose.figure(cell.cpu_percent)),
-    ("CPU time for each request (ms)", lambda cell: prose.figure(cell.metrics["cpu_ms_per_request"])),
+    ("Throughput (requests/s)", lambda cell: words.figure(cell.throughput_rps)),
+    ("Error rate", lambda cell: words.percent(cell.error_rate)),
+    ("Mean latency (ms)", lambda cell: words.figure(cell.metrics["latency_mean_ms"])),
+    ("Latency, 95th percentile (ms)", lambda cell: words.figure(cell.metrics["latency_p95_ms"])),
+    ("Latency, 99th percentile (ms)", lambda cell: words.figure(cell.metrics["latency_p99_ms"])),
+    ("CPU usage (% of one CPU)", lambda cell: words.figure(cell.cpu_percent)),
+    ("CPU time for each request (ms)", lambda cell: words.figure(cell.metrics["cpu_ms_per_request"])),
     (
         "Database CPU time for each request (ms)",
-        lambda cell: prose.figure(cell.metrics["database_cpu_ms_per_request"]),
+        lambda cell: words.figure(cell.metrics["database_cpu_ms_per_request"]),
     ),
-    ("Peak memory (MiB)", lambda cell: prose.figure(cell.max_memory_mb)),
-    ("Duration of one round under load (s)", lambda cell: prose.figure(_each(cell, cell.duration_s))),
-    ("Total requests of one round", lambda cell: prose.figure(_each(cell, cell.requests))),
+    ("Peak memory (MiB)", lambda cell: words.figure(cell.max_memory_mb)),
+    ("Duration of one round under load (s)", lambda cell: words.figure(_each(cell, cell.duration_s))),
+    ("Total requests of one round", lambda cell: words.figure(_each(cell, cell.requests))),
 )
 
 

@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from scripts import prose
+from scripts import prose, words
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Run, Struct
 from scripts.stats import Ratio, log_ratio_interval
@@ -212,7 +212,7 @@ def _terminal_cell(level: Level, cell: Cell, notes: dict[tuple[str, ...], int]) 
     mark = f"INVALID [{notes[cell.reasons]}]" if cell.reasons else ""
     if cell.throughput_rps is None:
         return Text(mark or "not measured", style="red" if mark else "dim")
-    text = Text(prose.figure(cell.throughput_rps))
+    text = Text(words.figure(cell.throughput_rps))
     if cell.backend == level.winner:
         text.append("\nWINNER" if not level.rivals else "\nWINNER, within noise")
         text.stylize("bold green")

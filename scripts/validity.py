@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.model import Load, Resources, ValidityBounds, Violation
+from scripts.config import ValidityBounds
+from scripts.model import Load, Resources, Violation
 
 RULES = {
     "generator": "k6 used so much CPU that it may itself have been the limit",

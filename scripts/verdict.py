@@ -17,20 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from scripts.bounds import Amount, Count, Label, Name, Probability, Ratio, Users
-from scripts.model import (
-    METRICS,
-    Arm,
-    Backend,
-    Block,
-    Commit,
-    Comparison,
-    Direction,
-    Environment,
-    Layout,
-    Profile,
-    Run,
-    Struct,
-)
+from scripts.config import Backend, Comparison
+from scripts.model import METRICS, Arm, Block, Commit, Direction, Environment, Layout, Profile, Run, Struct
 from scripts.rounds import Measured
 from scripts.spread import Prior
 from scripts.stats import spend

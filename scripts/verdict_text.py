@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scripts import prose
+from scripts import words
 from scripts.escape import TEXT_LIMIT, markdown, plain
 from scripts.model import METRICS, Commit
 from scripts.verdict import BackendVerdict, Finding, Outcome, Verdict
@@ -47,7 +47,7 @@ def headline(verdict: Verdict) -> str:
         return "Nothing measurable changed: no file that a backend runs differs. Nothing has to be done."
     where = [v.label for v in verdict.backends if v.outcome is verdict.outcome]
     what = verdict.outcome.value
-    return f"{what[0].upper()}{what[1:]} in {prose.listing(where)}: {TO_DO[verdict.outcome]}"
+    return f"{what[0].upper()}{what[1:]} in {words.listing(where)}: {TO_DO[verdict.outcome]}"
 
 
 def render_terminal(verdict: Verdict) -> RenderableType:
@@ -58,7 +58,7 @@ def render_terminal(verdict: Verdict) -> RenderableType:
 
 
 def _terminal_table(backend: BackendVerdict) -> Table:
-    title = Text(f"{plain(backend.label)}, {prose.count(backend.rounds, 'round')}", style="table.title")
+    title = Text(f"{plain(backend.label)}, {words.count(backend.rounds, 'round')}", style="table.title")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("metric")
     for head in ("users", "verdict", "effect, 95% interval", "sees"):

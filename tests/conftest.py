@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from scripts import checkout, config
-from scripts.model import PipelineError, Revision
+from scripts.checkout import Revision
+from scripts.model import PipelineError
 from scripts.stack import leftovers, packages
 from scripts.stack.choice import why_not_compose
 from scripts.stack.limits import Cages

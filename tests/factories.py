@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from scripts.checkout import Revision
 from scripts.model import (
     SCHEMA_VERSION,
     Arm,
@@ -22,7 +23,6 @@ from scripts.model import (
     ParitySummary,
     Profile,
     Resources,
-    Revision,
     Run,
     Violation,
     Workload,

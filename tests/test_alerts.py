@@ -11,8 +11,9 @@ import pytest
 from scripts import alerts, alerts_text, changes, config, findings, store
 from scripts.alerts import CLOSED_BY_ITSELF, LABEL
 from scripts.changes import Changes
+from scripts.checkout import Revision
 from scripts.github import Issue
-from scripts.model import Event, Revision, Run
+from scripts.model import Event, Run
 from scripts.series import gather
 from scripts.steps import alert, detect
 from tests.factories import LABELS, RUNS, make_history

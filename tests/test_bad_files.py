@@ -14,11 +14,12 @@ import pytest
 
 from scripts import calibration, config, findings, gaps, noise, store
 from scripts.changes import decode
+from scripts.checkout import Revision
 from scripts.events import read_anchor, read_events
 from scripts.exchange import collection
-from scripts.history import decode_run, encode_run, read_run
-from scripts.model import PipelineError, Revision, Run
+from scripts.model import PipelineError, Run
 from scripts.pages.cards import card_of
+from scripts.records import decode_run, encode_run, read_run
 from scripts.rendering import write_report
 from scripts.series import gather
 from scripts.steps import build_site, detect, export, report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scripts import prose
+from scripts import words
 from scripts.model import Event
 from scripts.pages import commit as commit_page
 from tests.catalogs import ANCHOR, SHELL, make_catalog
@@ -29,7 +29,7 @@ def test_a_commit_that_was_measured() -> None:
     assert "FastAPI: " in found.text
     card = catalog.by_commit[SHA][-1]
     rows = found.tables["Throughput (requests/s), mean over all levels"]
-    assert rows[1][1] == prose.figure(card.value("fastapi", "throughput_rps"))
+    assert rows[1][1] == words.figure(card.value("fastapi", "throughput_rps"))
 
 
 def test_a_commit_that_was_not_measured_says_how() -> None:

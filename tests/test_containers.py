@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import config, history
+from scripts import config, records
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import engine, leftovers
@@ -62,7 +62,7 @@ def test_the_next_session_removes_what_a_killed_one_left(bench: Start, tmp_path:
     assert after.end() == 0, after.text
     assert project not in found.projects()
     running.assert_nothing_left()
-    assert history.read_run(next(tmp_path.glob("*.partial")) / "run.json").environment.durability == "disk"
+    assert records.read_run(next(tmp_path.glob("*.partial")) / "run.json").environment.durability == "disk"
 
 
 def test_dollars_of_a_path_or_a_value_are_none_of_composes(found: engine.Engine, tmp_path: Path) -> None:

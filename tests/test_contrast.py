@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from scripts.contrast import contrast
-from scripts.history import write_run
 from scripts.model import PipelineError, Run
+from scripts.records import write_run
 from scripts.steps.report import main
 from tests.factories import make_paired_run, make_run
 

@@ -11,7 +11,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from scripts.model import DatabaseSettings, PipelineError
+from scripts.config import DatabaseSettings
+from scripts.model import PipelineError
 from scripts.stack.database import DatabaseServer, Installation, provide
 from scripts.stack.installation import parse_version
 from scripts.stack.limits import Cage, Cages, OpenCage

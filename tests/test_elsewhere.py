@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
-from scripts import checkout, config, history
+from scripts import checkout, config, records
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import candidates, composition
@@ -207,7 +207,7 @@ def test_the_slower_version_is_found(
     running = bench("HEAD~1", "HEAD", "--output", str(tmp_path / "results"), step="compare", stack="compose")
     assert running.end() == 0, running.text
     folder = (tmp_path / "results" / "latest").resolve()
-    run = history.read_run(folder / "run.json")
+    run = records.read_run(folder / "run.json")
     assert run.complete
     assert f"BENCH_PROJECT={repository / 'shop'} nox -s compare" in (folder / "verdict.json").read_text()
     assert run.workload is None

@@ -9,8 +9,9 @@ import pytest
 
 from scripts import config
 from scripts.changes import Changes
+from scripts.checkout import Revision
 from scripts.findings import find
-from scripts.model import Revision, Workload
+from scripts.model import Workload
 from scripts.series import Frame, Moment, Series
 from tests.factories import LABELS, make_line
 

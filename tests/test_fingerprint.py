@@ -9,8 +9,8 @@ import pytest
 
 from scripts import fingerprint
 from scripts.config import ROOT
-from scripts.history import read_run
 from scripts.model import Environment, Limits
+from scripts.records import read_run
 from tests.factories import make_run
 
 LIMITS = Limits(cpus=1.0, memory_mb=2048)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import checkout, config, history
+from scripts import checkout, config, records
 from scripts.config import ROOT
 from scripts.model import Run
 from scripts.results import make_run_id
@@ -37,7 +37,7 @@ from tests.hosted.world import (
 )
 
 BACKEND = "apps/fastapi/benchmark/workload.py"
-COUNTED = history.read_run(ROOT / "history/runs/2026/11/20261124T134200Z-eb1d571-de6544.json").parity
+COUNTED = records.read_run(ROOT / "history/runs/2026/11/20261124T134200Z-eb1d571-de6544.json").parity
 """What the backends really do for a request, at the newest recorded commit."""
 STATUS = {"success": lambda: True, "failure": lambda: False, "always": lambda: True, "cancelled": lambda: False}
 
@@ -74,7 +74,7 @@ def stored_session(job: Job, environment: Mapping[str, str], slower: float = 0.0
     (folder / "logs").mkdir(parents=True)
     (folder / "logs" / "fastapi.log").write_text("started")
     (folder.parent / "latest").symlink_to(run_id)
-    history.write_run(run, folder / "run.json")
+    records.write_run(run, folder / "run.json")
     (folder / "verdict.json").write_bytes(encode_verdict(verdict))
     regressed = [b.backend for b in verdict.backends if b.outcome.value == "regression"]
     with Path(environment["GITHUB_OUTPUT"]).open("a") as file:
@@ -208,7 +208,7 @@ def test_nightly_to_history_to_site(world: World) -> None:
     }
     (recorded,) = git(world.origin, "ls-tree", "-r", "--name-only", "history").split()
     assert recorded.startswith("runs/20")
-    stored = history.decode_run(git(world.origin, "show", f"history:{recorded}").encode(), recorded)
+    stored = records.decode_run(git(world.origin, "show", f"history:{recorded}").encode(), recorded)
     assert stored.commit.sha == main(world)
     assert stored.baseline
     assert stored.baseline.sha in (git(world.origin, "show", "main:history/anchor.toml"))

@@ -12,18 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.cpus import parse_cpu_list
 from scripts.model import Limits, PipelineError
 from scripts.stack import limits
-from scripts.stack.limits import (
-    Cages,
-    OpenCage,
-    ScopeCage,
-    V2Cage,
-    allot_cpus,
-    parse_cpu_list,
-    read_cgroup_mounts,
-    read_cores,
-)
+from scripts.stack.limits import Cages, OpenCage, ScopeCage, V2Cage, allot_cpus, read_cgroup_mounts, read_cores
 from scripts.stack.process import Process, wait_until
 
 BUSY = "import time\nwhile time.process_time() < {seconds}: pass"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scripts import prose
+from scripts import prose, words
 from scripts.pages import overview
 from scripts.summary import summarize
 from tests.catalogs import SHELL, STUDY, make_catalog
@@ -52,7 +52,7 @@ def test_the_study_stands_beside_what_was_reproduced() -> None:
     ratios = [means["fastapi", level] / means["django_wsgi", level] for level in (10, 50)]
     assert rows["Django WSGI"][3] == f"{min(ratios):.2f}x to {max(ratios):.2f}x"
     rates = found.tables["Requests/s of the io-intensive endpoint"]
-    assert rates[1][:3] == ["10", "100", prose.figure(means["fastapi", 10])]
+    assert rates[1][:3] == ["10", "100", words.figure(means["fastapi", 10])]
 
 
 def test_changes_that_need_a_look_come_first_and_damaged_files_are_named() -> None:

@@ -7,7 +7,7 @@ import statistics
 import tomllib
 from pathlib import Path
 
-from scripts import config, history, prose
+from scripts import config, prose, records, words
 from scripts.config import ROOT
 from scripts.contrast import contrast
 from scripts.model import Run
@@ -30,7 +30,7 @@ def rows() -> dict[int, list[str]]:
 
 def linked(text: str) -> list[Run]:
     """The runs that a part of the text links to."""
-    return [history.read_run(ROOT / path) for path in re.findall(r"\]\((history/runs/[^)]+\.json)\)", text)]
+    return [records.read_run(ROOT / path) for path in re.findall(r"\]\((history/runs/[^)]+\.json)\)", text)]
 
 
 def recorded() -> Run:
@@ -46,7 +46,7 @@ def test_the_result_is_the_recorded_run() -> None:
         assert sentence in RESULT
     assert rows().keys() == {level.level for level in summary.levels}
     for level in summary.levels:
-        assert rows()[level.level][:4] == [prose.figure(cell.throughput_rps) for cell in level.cells]
+        assert rows()[level.level][:4] == [words.figure(cell.throughput_rps) for cell in level.cells]
     assert f"{run.load_s / run.wall_s:.2f} of its wall time" in RESULT
     assert all(block.load.failed == 0 for block in run.blocks)
 
@@ -173,8 +173,8 @@ def test_the_studys_figures_are_quoted_rightly() -> None:
 
 
 def test_every_rule_of_validity_is_explained() -> None:
-    for rule, words in RULES.items():
-        assert f"| `{rule}` | {words} |" in TEXT
+    for rule, meaning in RULES.items():
+        assert f"| `{rule}` | {meaning} |" in TEXT
     assert f"disturbed from outside ({', '.join(f'`{rule}`' for rule in PASSING)})" in TEXT
     assert f"up to {config.find(config.load().profiles, 'full', 'profile').attempts} times" in TEXT
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from scripts import config, history, k6
+from scripts import config, k6, records
 from scripts.config import ROOT
 from scripts.model import PipelineError, Run
 from scripts.recorder import LOADS, Progress, Recorder, finish
@@ -68,7 +68,7 @@ def test_whatever_stops_a_session_its_blocks_are_kept(
     run = finish(recorder(tmp_path), raises(error))
     assert not run.complete
     assert words in run.stopped_by
-    assert history.read_run(tmp_path / "run.json") == run
+    assert records.read_run(tmp_path / "run.json") == run
     assert len(run.blocks) == 1
     log = tmp_path / "logs" / "traceback.log"
     assert log.exists() == ("does not expect" in run.stopped_by)
@@ -98,7 +98,7 @@ def test_what_k6_did_not_finish_is_measured_again_a_few_times(tmp_path: Path) ->
 @pytest.mark.parametrize("error", [RuntimeError("x"), PipelineError("x"), KeyboardInterrupt()])
 def test_finished_blocks_are_kept_even_if_the_stack_cannot_be_stopped(tmp_path: Path, error: BaseException) -> None:
     def measure(folder: Path) -> Run:
-        history.write_run(make_run(), folder / "run.json")
+        records.write_run(make_run(), folder / "run.json")
         raise error
 
     console = Console(record=True, width=300)

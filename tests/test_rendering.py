@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import prose
+from scripts import words
 from scripts.model import PipelineError, Run
 from scripts.rendering import artifacts, context, render_html, write_report
 from scripts.summary import summarize
@@ -147,7 +147,7 @@ def test_every_block_has_a_row_and_an_invalid_one_no_metrics() -> None:
     for block, row in zip(run.blocks, table.rows, strict=True):
         assert len(row) == len(table.header)
         assert row[-1] == ("valid" if block.valid else "INVALID")
-        assert (prose.NOTHING in row) is not block.valid
+        assert (words.NOTHING in row) is not block.valid
 
 
 def test_a_run_without_parity_or_blocks_is_reported_too() -> None:

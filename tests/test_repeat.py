@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from scripts import config, options, prose
-from scripts.model import Config, Profile, Run
+from scripts.config import Config
+from scripts.model import Profile, Run
 from scripts.steps import bench, compare
 from tests.factories import make_paired_run, make_run
 

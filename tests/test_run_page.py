@@ -8,7 +8,7 @@ from shutil import copytree
 import msgspec
 import pytest
 
-from scripts import prose
+from scripts import prose, words
 from scripts.model import METRICS, Event, Run
 from scripts.pages import published
 from scripts.pages import run as run_page
@@ -59,7 +59,7 @@ def test_the_brief_page_has_the_same_numbers() -> None:
             assert row[0] == str(level.level)
             for text, cell in zip(row[1:], level.cells, strict=True):
                 value = cell.metrics[metric.name]
-                assert text == prose.NOTHING if value is None else number(text) == pytest.approx(value, rel=0.01)
+                assert text == words.NOTHING if value is None else number(text) == pytest.approx(value, rel=0.01)
 
 
 @pytest.mark.parametrize("detailed", [True, False])
@@ -147,7 +147,7 @@ def test_the_rest_of_the_report_is_drawn_from_tables_and_data(chromium, tmp_path
             for place, points in enumerate(figure.series.values(), 1):
                 for row, value in zip(rows, points.values(), strict=True):
                     assert (
-                        row[place] == prose.NOTHING
+                        row[place] == words.NOTHING
                         if value is None
                         else number(row[place]) == pytest.approx(value, rel=0.01)
                     )

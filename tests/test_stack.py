@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from scripts import config
-from scripts.model import Config, Limits
+from scripts.config import Config
+from scripts.model import Limits
 from scripts.stack import Instance, Stack, Target, check_alive, engine, leftovers
 from scripts.stack.compose import ComposeStack
 from scripts.stack.database import free_port

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts import history, store
+from scripts import records, store
 from scripts.config import ROOT
 from scripts.model import PipelineError, Run
 from tests.factories import make_run
@@ -133,7 +133,7 @@ def test_however_runs_are_spread_over_roots_each_is_read_once(
 
 def test_a_run_of_every_schema_version_is_read(tmp_path: Path) -> None:
     for path in sorted((ROOT / "tests/data").glob("run-v*.json")):
-        run = history.read_run(path)
+        run = records.read_run(path)
         folder = (tmp_path / store.locate(run.id)).parent
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / f"{run.id}.json")

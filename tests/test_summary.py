@@ -10,8 +10,8 @@ from rich.console import Console
 
 from scripts import prose
 from scripts.config import ROOT
-from scripts.history import read_run
 from scripts.model import METRICS, Run
+from scripts.records import read_run
 from scripts.summary import render_terminal, summarize
 from tests.factories import FAILED, LABELS, make_block, make_paired_run, make_run
 

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 
 from scripts import __main__ as steps
-from scripts import decision, escape, history, runner, terminal
+from scripts import decision, escape, records, runner, terminal
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.verdict_record import encode_verdict
@@ -155,12 +155,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     for one in recorded:
         path = root / "history" / "runs" / one.id[:4] / one.id[4:6] / f"{one.id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(history.encode_run(one))
+        path.write_bytes(records.encode_run(one))
     (root / "history" / "runs" / "\x1b[2J\u202e.json").write_text("{}")
     single = root / "run"
     single.mkdir()
-    (single / "run.json").write_bytes(history.encode_run(recorded[-1]))
-    (root / "other.json").write_bytes(history.encode_run(make_run()))
+    (single / "run.json").write_bytes(records.encode_run(recorded[-1]))
+    (root / "other.json").write_bytes(records.encode_run(make_run()))
     commit = replace(BAD.candidate, subject=LOUD, branch=LOUD, committed_at=LOUD)
     finding = replace(BAD.backends[0].findings[0], ratio=None, low=None, high=None, reason=LOUD)
     finding = replace(finding, smallest_seen=None, test_level=None, outcome=BAD.outcome.INVALID)

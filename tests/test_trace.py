@@ -5,7 +5,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from scripts.model import DatabaseSettings, PipelineError
+from scripts.config import DatabaseSettings
+from scripts.model import PipelineError
 from scripts.stack.database import DatabaseServer, provide
 from scripts.trace import FileTrace, connections_opened, query, read_statements, trace_statements
 

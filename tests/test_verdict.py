@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from scripts import config
-from scripts.model import Comparison, PipelineError, Run
+from scripts.config import Comparison
+from scripts.model import PipelineError, Run
 from scripts.spread import Prior
 from scripts.verdict import (
     BackendVerdict,

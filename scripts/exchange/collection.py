@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from scripts import fingerprint, history
+from scripts import fingerprint, records
 from scripts.exchange import units
 from scripts.model import (
     BROKEN,
@@ -321,7 +321,7 @@ def write(root: Path, name: str, collection: Collection) -> Path:
     data = msgspec.json.format(msgspec.json.encode(collection), indent=1) + b"\n"
     path = root / "imported" / f"{name}{ENDS[len(data) > LARGE]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    history.replace(path, gzip.compress(data, 6, mtime=0) if len(data) > LARGE else data)
+    records.replace(path, gzip.compress(data, 6, mtime=0) if len(data) > LARGE else data)
     if before not in (None, path):
         before.unlink()
     return path

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
-from scripts import prose
+from scripts import words
 from scripts.escape import plain
 from scripts.pages.catalog import Catalog, RunCard
 
@@ -36,7 +36,7 @@ def says(card: RunCard | None, backend: str) -> tuple[str, str]:
     if card is None or (best := peak(card, backend)) is None:
         return "not measured", "lightgrey"
     level, value = best
-    message = f"{prose.figure(value)} requests/s at {prose.count(level, 'user')}"
+    message = f"{words.figure(value)} requests/s at {words.count(level, 'user')}"
     return (f"{message}, unequal work", "orange") if backend in card.unequal else (message, "blue")
 
 

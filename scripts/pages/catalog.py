@@ -17,19 +17,9 @@ import msgspec
 import numpy as np
 
 from scripts.changes import Change, Changes
-from scripts.model import (
-    METRICS,
-    Anchor,
-    Commit,
-    Config,
-    DependencyChange,
-    Environment,
-    Event,
-    Layout,
-    Revision,
-    Struct,
-    Workload,
-)
+from scripts.checkout import Revision
+from scripts.config import Config
+from scripts.model import METRICS, Anchor, Commit, DependencyChange, Environment, Event, Layout, Struct, Workload
 
 COLUMNS = ("value", "baseline", "ratio", "low", "high")
 """The numbers of one metric of one backend at one level: geometric means over the blocks of the candidate and of the

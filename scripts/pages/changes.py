@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scripts import prose
+from scripts import words
 from scripts.changes import Cause, Change, Shown, Tier
 from scripts.changes_text import MOST_COMMITS, headline, size
+from scripts.checkout import Revision
 from scripts.dependencies import describe
-from scripts.model import METRICS, Event, Revision, Struct
+from scripts.model import METRICS, Event, Struct
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
 from scripts.series import COUNTS
@@ -57,7 +58,7 @@ def entry(change: Change, labels: Mapping[str, str]) -> Entry:
         change=change,
         anchor=anchor(change),
         title=f"{who}: {_name(lead.metric)} {effect}",
-        effect=f"{_scope(lead)}; {certainty}; shown by {prose.count(len(change.shown), 'series').rstrip('s')}s",
+        effect=f"{_scope(lead)}; {certainty}; shown by {words.count(len(change.shown), 'series').rstrip('s')}s",
         tags=_tags(change),
         cause=CAUSES[change.cause],
         commits=change.commits[:MOST_COMMITS],
@@ -65,7 +66,7 @@ def entry(change: Change, labels: Mapping[str, str]) -> Entry:
         notes=(
             *(f"{event.kind}: {event.text}" for event in change.events),
             *(f"{labels.get(d.backend, d.backend)}: {describe(d)}" for d in change.dependencies),
-            *(f"{d.field.replace('_', ' ')}: {d.before or prose.NOTHING} → {d.after or prose.NOTHING}"
+            *(f"{d.field.replace('_', ' ')}: {d.before or words.NOTHING} → {d.after or words.NOTHING}"
               for d in change.environment),
         ),
         trend=_trend(lead, labels),
@@ -96,8 +97,8 @@ def render(catalog: Catalog, shell: Shell) -> str:
 
 def about(event: Event, labels: Mapping[str, str]) -> str:
     """What an event concerns: ``Django ASGI: Throughput and Latency p95``, ``all backends``."""
-    backends = prose.listing([labels.get(name, name) for name in event.backends]) if event.backends else "all backends"
-    metrics = f": {prose.listing([_name(name) for name in event.metrics])}" if event.metrics else ""
+    backends = words.listing([labels.get(name, name) for name in event.backends]) if event.backends else "all backends"
+    metrics = f": {words.listing([_name(name) for name in event.metrics])}" if event.metrics else ""
     return backends + metrics
 
 
@@ -151,7 +152,7 @@ def _row(shown: Shown, labels: Mapping[str, str]) -> Row:
     if shown.low is not None and shown.high is not None:
         interval = f"{percent(shown.low)} to {percent(shown.high)}"
     certain = shown.metric in COUNTS
-    before, after = (f"{value:g}" if certain else prose.figure(value) for value in (shown.before, shown.after))
+    before, after = (f"{value:g}" if certain else words.figure(value) for value in (shown.before, shown.after))
     tier = "agrees" if shown.tier is None else shown.tier.value
-    p_value = prose.NOTHING if certain else f"{shown.p_value:.1g}"
+    p_value = words.NOTHING if certain else f"{shown.p_value:.1g}"
     return (name, before, after, effect, interval, *map(str, shown.runs), p_value, tier)

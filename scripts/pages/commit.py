@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts import prose
+from scripts import words
 from scripts.changes import Change
 from scripts.model import METRICS, Event, Metric, Struct
 from scripts.pages import changes as changes_page
@@ -66,7 +66,7 @@ def render(runs: Sequence[RunCard], facts: CommitFacts, shell: Shell) -> str:
         facts=facts,
         changes=changes_page.entries(facts.changes, shell.backends),
         tables=tuple(_table(runs, shell, METRICS[name]) for name in SHOWN) if runs else (),
-        reaches=prose.listing([shell.backends.get(name, name) for name in facts.reaches]) if facts.reaches else "",
+        reaches=words.listing([shell.backends.get(name, name) for name in facts.reaches]) if facts.reaches else "",
     )
 
 
@@ -76,7 +76,7 @@ def _table(runs: Sequence[RunCard], shell: Shell, metric: Metric) -> Table:
     rows = [
         (
             f"{day(run.started)}, {run.profile}",
-            *(prose.figure(run.value(backend, metric.name)) for backend in backends),
+            *(words.figure(run.value(backend, metric.name)) for backend in backends),
         )
         for run in runs
     ]

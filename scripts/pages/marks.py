@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from scripts import changes_text, dependencies, fingerprint, prose
+from scripts import changes_text, dependencies, fingerprint, words
 from scripts.changes import Change
 from scripts.model import Struct
 from scripts.pages.catalog import Catalog, RunCard
@@ -76,7 +76,7 @@ def _events(catalog: Catalog, backend: str) -> Iterator[Mark]:
             continue
         place = catalog.places.get(event.commit)
         at = len(order) if place is None else bisect_left(order, (place, -1))
-        about = f" ({prose.listing(event.metrics)})" if event.metrics else ""
+        about = f" ({words.listing(event.metrics)})" if event.metrics else ""
         known = event.commit in catalog.commits
         yield Mark(
             kind="event",
@@ -94,7 +94,7 @@ def _upgrades(catalog: Catalog, backend: str, places: dict[str, int]) -> Iterato
             yield Mark(
                 kind="dependency",
                 run=places.get(upgrade.run),
-                title=prose.listing(packages),
+                title=words.listing(packages),
                 link=(f"run/{upgrade.run}.html", ""),
             )
 

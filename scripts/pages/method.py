@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scripts import prose
-from scripts.model import METRICS, Comparison, Config, Struct
+from scripts import words
+from scripts.config import Comparison, Config
+from scripts.model import METRICS, Struct
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
 from scripts.templates import Row, Table
@@ -52,10 +53,10 @@ def calibrated(sessions: Sequence[CalibrationSession], comparison: Comparison) -
     low, high = interval(alarms, total)
     env = run.environment
     return Calibrated(
-        environment=f"{env.cpu_model}, {prose.count_cpus(env.cpu_count)}, {env.stack} stack, {env.database} "
+        environment=f"{env.cpu_model}, {words.count_cpus(env.cpu_count)}, {env.stack} stack, {env.database} "
         f"{env.database_version}, k6 {env.k6}, layout {run.layout}",
-        profile=f"at most {prose.count(run.profile.rounds, 'round')} of {run.profile.pairs} x "
-        f"{run.profile.duration_s:g} s at {prose.listing([str(level) for level in run.profile.levels])} users",
+        profile=f"at most {words.count(run.profile.rounds, 'round')} of {run.profile.pairs} x "
+        f"{run.profile.duration_s:g} s at {words.listing([str(level) for level in run.profile.levels])} users",
         sessions=len(sessions),
         same=total,
         alarms=alarms,
@@ -92,7 +93,7 @@ def _effects_table(effects: Iterable[Effect]) -> Table:
         (
             f"{one.backend}, {_planted(one)}",
             str(one.sessions),
-            prose.NOTHING if one.planted.kind == "none" else share(one.found, one.sessions),
+            words.NOTHING if one.planted.kind == "none" else share(one.found, one.sessions),
             share(one.wrong, one.sessions),
             f"{one.covered} of {one.intervals}",
             f"{one.rounds:.1f}",
@@ -129,7 +130,7 @@ def _noise_table(noise: Iterable[Noise]) -> Table:
 
 
 def _spread(value: float) -> str:
-    return prose.NOTHING if math.isnan(value) else prose.percent(value)
+    return words.NOTHING if math.isnan(value) else words.percent(value)
 
 
 def _terms_table(settings: Config) -> Table:
@@ -141,8 +142,8 @@ def _terms_table(settings: Config) -> Table:
             (
                 metric.label,
                 metric.direction.value.removesuffix(" is better"),
-                f"{100 * terms.matters:g}%" if terms else prose.NOTHING,
-                f"{100 * worth:g}%" if worth is not None else prose.NOTHING,
+                f"{100 * terms.matters:g}%" if terms else words.NOTHING,
+                f"{100 * worth:g}%" if worth is not None else words.NOTHING,
             )
         )
     return Table(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from scripts import prose
+from scripts import prose, words
 from scripts.model import Run, Struct
 from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, Published, RunCard
@@ -128,7 +128,7 @@ def _behind(run: Run, summary: Summary, position: int) -> str:
         return ""
     name, first = run.backends[position], next(iter(summary.wins))
     if name == first:
-        return f"highest at {summary.wins[first]} of {prose.count(len(summary.levels), 'level')}"
+        return f"highest at {summary.wins[first]} of {words.count(len(summary.levels), 'level')}"
     ratios = [level.cells[position].ratio for level in summary.levels if level.winner == first]
     found = [one.ratio for one in ratios if one is not None]
     if not found:
@@ -172,8 +172,8 @@ def _ratios(study: Published, run: Run, summary: Summary) -> Table:
                 run.labels.get(name, name),
                 _text(study.statements_per_request.get(name)),
                 _text(parity.get(name)),
-                "1" if name == first else _span(then) if then else prose.NOTHING,
-                "1" if name == first and now else _span(now) if now else prose.NOTHING,
+                "1" if name == first else _span(then) if then else words.NOTHING,
+                "1" if name == first and now else _span(now) if now else words.NOTHING,
             )
         )
     label = run.labels.get(first, first)
@@ -191,7 +191,7 @@ def _rates(study: Published, run: Run, summary: Summary) -> Table:
     for place, level in enumerate(study.levels):
         row = [str(level)]
         for name, rates in study.throughput_rps.items():
-            row += [prose.figure(rates[place] / study.endpoints_per_cycle), prose.figure(here.get((name, level)))]
+            row += [words.figure(rates[place] / study.endpoints_per_cycle), words.figure(here.get((name, level)))]
         rows.append(tuple(row))
     return Table(header=tuple(header), rows=tuple(rows))
 
@@ -206,4 +206,4 @@ def _throughputs(run: Run, summary: Summary) -> dict[tuple[str, int], float]:
 
 
 def _text(number: int | None) -> str:
-    return prose.NOTHING if number is None else str(number)
+    return words.NOTHING if number is None else str(number)

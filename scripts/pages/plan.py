@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import history
+from scripts import records
 from scripts.config import ROOT
 from scripts.pages import badges, commit, compare, embeds, feed, method, overview, published, run, tables, trend
 from scripts.pages import changes as changes_page
@@ -97,7 +97,7 @@ def _run(entry: Entry, catalog: Catalog, shell: Shell, frame: bytes) -> Job:
     path = run.path(card.id)
 
     def make() -> Pages:
-        record = history.read_run(Path(entry.path))
+        record = records.read_run(Path(entry.path))
         yield from published.run(record, card).items()
         yield path, run.render(record, card, run.facts(card, catalog), shell).encode()
 
@@ -120,7 +120,7 @@ def _shard(shard: str, commits: object) -> Job:
 
 def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Pages:
     featured = overview.featured(catalog)
-    record = history.read_run(Path(entries[featured.id].path)) if featured else None
+    record = records.read_run(Path(entries[featured.id].path)) if featured else None
     yield "index.html", overview.render(catalog, shell, record).encode()
 
 

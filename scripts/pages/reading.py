@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from scripts import checkout, events, history, store
+from scripts import checkout, events, records, store
 from scripts.changes import Changes
-from scripts.config import PROJECT
+from scripts.checkout import Revision
+from scripts.config import PROJECT, Config
 from scripts.escape import plain
-from scripts.model import BROKEN, Config, PipelineError, Revision, Run, Struct
+from scripts.model import BROKEN, PipelineError, Run, Struct
 from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of, labels_of, upgrades_of
 from scripts.pages.catalog import Catalog, Published, RunCard, parse_published
@@ -106,7 +107,7 @@ def _read_all(paths: Sequence[Path]) -> bytes:
 def _read(path: Path) -> Entry:
     try:
         status = path.stat()
-        data = history.read_bytes(path)
+        data = records.read_bytes(path)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         return Entry(path=str(path), size=-1, mtime_ns=0, digest=b"", card=None, reason=reason)
@@ -124,7 +125,7 @@ def _read(path: Path) -> Entry:
 def _card(data: bytes, path: Path) -> tuple[RunCard | None, str]:
     """The card of a run, or why it does not count."""
     try:
-        run = history.decode_run(data, path.name)
+        run = records.decode_run(data, path.name)
     except PipelineError as error:
         return None, error.message.removeprefix(f"{path.name}: ")
     if run.id != path.stem:
@@ -150,7 +151,7 @@ def _choose(found: Mapping[str, Sequence[Path]], read: Mapping[str, Entry]) -> t
 
 
 def _run(entry: Entry) -> Run:
-    return history.read_run(Path(entry.path))
+    return records.read_run(Path(entry.path))
 
 
 def read_catalog(

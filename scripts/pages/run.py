@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from scripts import prose
+from scripts import prose, words
 from scripts.changes import Change
 from scripts.escape import plain
 from scripts.fingerprint import differences
@@ -119,7 +119,7 @@ def _paired(card: RunCard) -> Table | None:
 def _ratio(found: Estimate | None) -> str:
     """``0.978 (0.970 to 0.986)``: paired arms differ by percents, so with three digits."""
     if found is None:
-        return prose.NOTHING
+        return words.NOTHING
     if found.low is None or found.high is None:
         return f"{found.ratio:.3f}"
     return f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
@@ -149,7 +149,7 @@ def _table(metric: Metric, heads: str, levels: tuple[int, ...], values: list[lis
     """Without the end tags that HTML lets out: of 10,000 runs they take 25 MB."""
     title = f"{metric.label} ({metric.unit})"
     rows = "\n".join(
-        f'<tr><th scope="row">{level}{"".join(f"<td>{prose.figure(value)}" for value in row)}'
+        f'<tr><th scope="row">{level}{"".join(f"<td>{words.figure(value)}" for value in row)}'
         for level, row in zip(levels, values, strict=True)
     )
     return Markup(  # all that is put in is ours: numbers, labels of METRICS, and heads, which are escaped

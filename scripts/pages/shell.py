@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
-from scripts import prose
+from scripts import prose, words
 from scripts.model import Struct
 from scripts.templates import environment
 
@@ -122,10 +122,10 @@ def day(iso: str) -> str:
 WORDS = {
     "moment": moment,
     "day": day,
-    "figure": prose.figure,
-    "percent": prose.percent,
+    "figure": words.figure,
+    "percent": words.percent,
     "interval": prose.interval,
-    "count": prose.count,
-    "listing": prose.listing,
+    "count": words.count,
+    "listing": words.listing,
 }
 """What every template can call."""

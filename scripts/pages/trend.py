@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from scripts import prose
+from scripts import words
 from scripts.model import METRICS, Metric
 from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.marks import KINDS, marks_of, numbered
@@ -66,10 +66,10 @@ def picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunC
     rows = []
     for card in cards:
         value = card.value(backend, metric.name)
-        levels = prose.count(len(card.levels), "level")
+        levels = words.count(len(card.levels), "level")
         name = f"environment {numbers[card.fingerprint]}, {levels}{', paired' if card.baseline else ''}"
         series.setdefault(name, {})[card.time] = value
-        rows.append((day(card.started), card.commit.sha[:7], name, prose.figure(value)))
+        rows.append((day(card.started), card.commit.sha[:7], name, words.figure(value)))
     title = title or metric.label
     figure = charts.Figure(title=title, unit=metric.unit, x_title="measured on", series=series, dates=True)
     return Picture(

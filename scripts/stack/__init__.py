@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from scripts.model import Arm, Backend, Config, Environment, Limits, PipelineError, Struct
+from scripts.config import Backend, Config
+from scripts.model import Arm, Environment, Limits, PipelineError, Struct
 
 if TYPE_CHECKING:
     from scripts.k6 import Generator

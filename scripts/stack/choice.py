@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from scripts.model import Config, PipelineError
+from scripts.config import Config
+from scripts.model import PipelineError
 from scripts.stack import Say, Stack, Target, check_sources, engine
 from scripts.stack.compose import FILE, ComposeStack
 from scripts.stack.composition import base_images

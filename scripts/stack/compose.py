@@ -17,8 +17,9 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from scripts import k6
-from scripts.config import PROJECT
-from scripts.model import Config, Environment, Limits, PipelineError
+from scripts.config import PROJECT, Config
+from scripts.cpus import parse_cpu_list
+from scripts.model import Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, accounts, composition, engine, limits, machine
 from scripts.stack.accounts import Database
 from scripts.stack.database import HOST, START_TIMEOUT_S, free_port
@@ -236,7 +237,7 @@ class ComposeStack:
         self._say(f"building the images of {labels}, as far as they are not built yet")
         self._engine.build(self._session, self._file, [target.name for target in targets], self._logs)
         cleaning.callback(os.sched_setaffinity, 0, allowed)
-        os.sched_setaffinity(0, limits.parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
+        os.sched_setaffinity(0, parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
         self._start_database(cleaning, cpus)
         self._say(f"starting {labels}")
         self._start_backends(cleaning, place, cpus)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.config import PROJECT
-from scripts.model import Config, PipelineError, Struct
+from scripts.config import PROJECT, Config
+from scripts.model import PipelineError, Struct
 from scripts.stack import Target
 from scripts.stack.database import server_options
 from scripts.stack.engine import IMAGE

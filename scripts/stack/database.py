@@ -30,7 +30,8 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from scripts.model import DatabaseSettings, PipelineError
+from scripts.config import DatabaseSettings
+from scripts.model import PipelineError
 from scripts.stack import accounts
 from scripts.stack.accounts import Database
 from scripts.stack.installation import Installation, base_options, provide

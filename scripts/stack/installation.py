@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from scripts.model import DatabaseSettings, PipelineError, Struct
+from scripts.config import DatabaseSettings
+from scripts.model import PipelineError, Struct
 from scripts.stack import mysql_prefix, packages
 from scripts.stack.leftovers import session_folder
 from scripts.stack.process import run

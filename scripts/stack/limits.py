@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from scripts.cpus import parse_cpu_list
 from scripts.model import Limits, PipelineError
 
 PERIOD_US = 100_000
@@ -44,15 +45,6 @@ def read_cores(allowed: set[int], root: Path = Path("/sys/devices/system/cpu")) 
         siblings = parse_cpu_list(path.read_text()) if path.exists() else {cpu}
         cores.setdefault(frozenset(siblings), []).append(cpu)
     return list(cores.values())
-
-
-def parse_cpu_list(text: str) -> set[int]:
-    """``"0-2,5"`` -> ``{0, 1, 2, 5}``."""
-    cpus: set[int] = set()
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        cpus.update(range(int(first), int(last or first) + 1))
-    return cpus
 
 
 def allot_cpus(cores: Sequence[Sequence[int]]) -> Cpus:

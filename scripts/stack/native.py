@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts import k6
-from scripts.model import Config, DatabaseSettings, Environment, Limits, PipelineError
+from scripts.config import Config, DatabaseSettings
+from scripts.cpus import parse_cpu_list
+from scripts.model import Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, engine, environments, limits, machine, naming, packages
 from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
@@ -195,7 +197,7 @@ class NativeStack:
             installation = installing.result()
 
         cleaning.callback(os.sched_setaffinity, 0, allowed)
-        os.sched_setaffinity(0, limits.parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
+        os.sched_setaffinity(0, parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
         memory = Path(cleaning.enter_context(memory_folder(MEMORY_NEEDED_MB)))
         self.database_cage = self._cages.make("database", cpus.database)
         self.generator_cage = self._cages.make("generator", cpus.generator)

@@ -13,9 +13,10 @@ import msgspec
 from rich.console import Console
 
 from scripts import checkout, config, events, gaps, options, prose, store, terminal
+from scripts.config import Config
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.gaps import Gap, Unmeasured
-from scripts.model import Config, PipelineError, Profile, Run
+from scripts.model import PipelineError, Profile, Run
 from scripts.results import make_run_id
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError

@@ -13,8 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts import checkout, config, options, terminal
+from scripts.config import Config
 from scripts.contract import check_parity, render_parity, summarise, write_parity
-from scripts.model import Commit, Config, PipelineError, Profile, Run
+from scripts.model import Commit, PipelineError, Profile, Run
 from scripts.progress import SessionProgress
 from scripts.recorder import Recorder
 from scripts.rendering import write_report

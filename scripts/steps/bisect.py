@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import bisection, checkout, config, noise, options, prose, terminal
+from scripts import bisection, checkout, config, noise, options, terminal, words
 from scripts.bisection import Ending, Found
+from scripts.config import Config, MetricTerms
 from scripts.escape import TEXT_LIMIT, plain
-from scripts.model import METRICS, Commit, Config, MetricTerms, PipelineError, Run
+from scripts.model import METRICS, Commit, PipelineError, Run
 from scripts.results import keep, make_run_id, measure_into
 from scripts.rounds import Measured
 from scripts.sides import Job, between, measure_sides, whole
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     commits = between_revisions(args.good, args.bad, args.backend)
     console = terminal.console()
     console.print(
-        f"{prose.count(len(commits) - 1, 'commit')} from {args.good} to {args.bad} "
+        f"{words.count(len(commits) - 1, 'commit')} from {args.good} to {args.bad} "
         f"can have changed {METRICS[args.metric].label} of {settings.backends[0].label}",
         highlight=False,
         markup=False,
@@ -146,7 +147,7 @@ def measured_effect(run: Run, backend: str, metric: str) -> Effect:
     if effect is None:
         rounds = measured.rounds(metric, None, every)
         raise PipelineError(
-            f"{run.id}: {prose.count(len(rounds), 'valid round')}, which says nothing",
+            f"{run.id}: {words.count(len(rounds), 'valid round')}, which says nothing",
             "when the machine is quiet, run this again",
         )
     return effect
@@ -161,7 +162,7 @@ def describe(found: Found, commits: Sequence[Commit], ids: Sequence[str], label:
         lines.append(f"{label} of BAD against GOOD: {_interval(found.whole)}")
     if found.own and found.whole and _less(found.own, found.whole):
         lines.append("This commit is not all of the difference: search the commits before and after it, too.")
-    lines.append(f"{prose.count(len(found.sessions), 'session')}:")
+    lines.append(f"{words.count(len(found.sessions), 'session')}:")
     for session, run_id in zip(found.sessions, ids, strict=True):
         said = _interval(session.effect) if session.effect else "cannot be measured"
         lines.append(
@@ -178,14 +179,14 @@ def _headline(found: Found, commits: Sequence[Commit]) -> str:
         case Ending.FOUND:
             return (
                 f"Found, with a confidence of {found.confidence:.1%}, one of these that no session can tell apart: "
-                + (prose.listing(names))
+                + (words.listing(names))
             )
         case Ending.NO_DIFFERENCE:
             return "GOOD and BAD do not differ as far as these sessions can see."
         case Ending.BAD_FAILS:
             return "BAD cannot be measured: name a commit at which the backend runs."
         case Ending.EXHAUSTED:
-            return f"Not sure after the last session: with {found.confidence:.0%} one of {prose.listing(names)}"
+            return f"Not sure after the last session: with {found.confidence:.0%} one of {words.listing(names)}"
 
 
 def _less(own: Effect, whole: Effect) -> bool:

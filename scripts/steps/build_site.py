@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import changes, checkout, config, prose, terminal
+from scripts import changes, checkout, config, terminal, words
 from scripts.changes import Changes
+from scripts.config import Config
 from scripts.escape import plain
-from scripts.model import Config
 from scripts.pages.cache import Cache, State
 from scripts.pages.output import Output, code_digest, digest
 from scripts.pages.plan import plan
@@ -76,10 +76,10 @@ def _build(args: argparse.Namespace) -> int:
     state = msgspec.structs.replace(state, runs=len(catalog.cards), changes_key=key, changes=found)
     tally = output.build(jobs, cache, state, _progress(console, "making pages"))
     if catalog.damaged:
-        skipped = prose.count(len(catalog.damaged), "file")
+        skipped = words.count(len(catalog.damaged), "file")
         print("\n  ".join([f"{skipped} of the history do not count:", *map(plain, catalog.damaged)]), file=sys.stderr)
     print(
-        f"{args.output / 'index.html'}: {prose.count(len(catalog.cards), 'run')}, {tally.files} files, of which "
+        f"{args.output / 'index.html'}: {words.count(len(catalog.cards), 'run')}, {tally.files} files, of which "
         f"{tally.written} were written and {tally.removed} removed, in {time.perf_counter() - started:.1f} s"
     )
     return 0

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from scripts import calibration, calibration_text, checkout, config, noise, options, terminal
 from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
-from scripts.history import replace
-from scripts.model import Arm, Config, Layout, PipelineError, Profile, Run
+from scripts.config import Config
+from scripts.model import Arm, Layout, PipelineError, Profile, Run
 from scripts.plant import Planted, control, parse, plant
+from scripts.records import replace
 from scripts.results import make_run_id
 from scripts.sides import Job, measure_targets, whole
 from scripts.stack import Target

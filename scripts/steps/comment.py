@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.history import replace
 from scripts.model import PipelineError
+from scripts.records import replace
 from scripts.verdict_record import decode_verdict
 from scripts.verdict_text import render_comment
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from scripts import checkout, config, events, noise, options, prose, runner, terminal
-from scripts.history import replace
 from scripts.model import Commit, Run
+from scripts.records import replace
 from scripts.results import exit_code, keep, make_run_id, measure_into
 from scripts.sides import Job, find_sides, measure_sides
 from scripts.stack import TargetError

@@ -12,8 +12,8 @@ import msgspec
 from scripts import checkout, config, decision, decision_text, events, runner
 from scripts.decision import Decision
 from scripts.github import GitHub
-from scripts.history import replace
 from scripts.model import Event, PipelineError
+from scripts.records import replace
 from scripts.sides import find_base
 from scripts.verdict import BackendVerdict, Verdict, judge
 from scripts.verdict_record import decode_verdict

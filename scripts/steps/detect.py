@@ -13,8 +13,8 @@ from scripts import changes, changes_text, config, imported, terminal
 from scripts.changepoints import change_points
 from scripts.detection import over_history
 from scripts.exchange import collection
-from scripts.history import replace
 from scripts.model import PipelineError
+from scripts.records import replace
 
 LINE = '{"values": [201.5, 199, null, 240]}'
 LOG_WIDTH = 140

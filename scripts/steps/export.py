@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import history, store
+from scripts import records, store
 from scripts.config import PROJECT
 from scripts.exchange import FORMATS, collection, describe
 from scripts.model import Collection, PipelineError
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PipelineError(f"{path.parent}: cannot be made: {error.strerror}", "choose another folder") from error
-        history.replace(path, data)
+        records.replace(path, data)
         print(f"wrote {path}")
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import config, history, prose, store
+from scripts import config, prose, records, store, words
 from scripts.data_branch import DataBranch
 from scripts.model import PipelineError, Run
 
@@ -51,13 +51,13 @@ def main(arguments: Sequence[str]) -> int:
         config.refuse_elsewhere("record --push", "keep the run in a folder: --history FOLDER")
     else:
         args.history = config.history_folder(args.history)
-    runs = [(path, history.read_run(path)) for path in find(args.results)]
+    runs = [(path, records.read_run(path)) for path in find(args.results)]
     for path, run in runs:
         _check(run, path.parent)
     for _, run in runs:
         if args.push:
             branch = DataBranch(config.PROJECT, args.remote, args.branch)
-            published = branch.add(store.locate(run.id), history.encode_run(run), message(run), again=args.again)
+            published = branch.add(store.locate(run.id), records.encode_run(run), message(run), again=args.again)
             print(f"recorded {run.id} in commit {published.commit[:10]} of {args.branch} on {args.remote}")
         else:
             print(f"recorded {store.add(run, args.history)}")
@@ -77,7 +77,7 @@ def message(run: Run) -> str:
     where = f"{run.environment.cpu_model}, {run.environment.cpu_count} CPUs, {run.environment.stack} stack"
     return (
         f"Record {run.id}: {run.profile.name} profile\n\n"
-        f"{prose.count(len(run.blocks), 'block')} of {', '.join(run.backends)} at commit {run.commit.sha}\n"
+        f"{words.count(len(run.blocks), 'block')} of {', '.join(run.backends)} at commit {run.commit.sha}\n"
         f"({run.commit.subject}), begun {run.started} on {where}."
     )
 

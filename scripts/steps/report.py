@@ -8,8 +8,8 @@ from pathlib import Path
 
 from scripts import terminal
 from scripts.contrast import contrast, render_contrast
-from scripts.history import read_run
 from scripts.model import PipelineError
+from scripts.records import read_run
 from scripts.rendering import write_report
 from scripts.summary import render_terminal, summarize
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from scripts import history, k6
+from scripts import k6, records
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import engine
@@ -144,7 +144,7 @@ def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: 
     code = running.end()
     latest = tmp_path / "latest"
     assert latest.is_symlink(), running.text
-    run = history.read_run(latest / "run.json")
+    run = records.read_run(latest / "run.json")
     assert run.complete
     assert code == (1 if run.lacking else 0), "others on this machine may have disturbed every block of a backend"
     assert run.seed == 7
@@ -192,7 +192,7 @@ def test_a_block_during_which_the_clock_is_set_is_measured_again(bench: Callable
     time.sleep(1.5)
     is_set.touch()
     running.end()
-    blocks = history.read_run(tmp_path / "latest" / "run.json").blocks
+    blocks = records.read_run(tmp_path / "latest" / "run.json").blocks
     assert len(blocks) == 2, running.text
     said = [violation for violation in blocks[0].violations if violation.rule == "clock"]
     assert "moved by +140.0 ms against the steady one" in said[0].detail
@@ -306,7 +306,7 @@ def test_something_dies_in_the_middle(bench: Callable[..., Bench], tmp_path: Pat
         os.kill(pid, signal.SIGKILL)
     assert running.end() == 1
     assert message in running.text
-    run = history.read_run(next(tmp_path.glob("2*/run.json")))
+    run = records.read_run(next(tmp_path.glob("2*/run.json")))
     assert not run.complete
     assert run.blocks
     assert message in run.stopped_by
@@ -323,7 +323,7 @@ def test_a_killed_k6_is_started_again(bench: Callable[..., Bench], tmp_path: Pat
     assert running.end() == 0, running.text
     assert running.text.count("measured again: k6 was ended by SIGKILL before its load was over") == 1
     assert running.text.count("measured again: k6 was ended by a signal before its load was over") == 1
-    run = history.read_run(tmp_path / "latest" / "run.json")
+    run = records.read_run(tmp_path / "latest" / "run.json")
     assert run.complete
     assert {block.index for block in run.blocks} == {1, 2, 3}
     assert not list((tmp_path / "latest" / "logs").glob("k6-*"))
@@ -349,7 +349,7 @@ def test_a_k6_that_always_dies(bench: Callable[..., Bench], tmp_path: Path, load
     assert "a last word" in log.read_text()
     if blocks:
         assert "1 finished block kept in" in running.text
-        assert len(history.read_run(folder / "run.json").blocks) == blocks
+        assert len(records.read_run(folder / "run.json").blocks) == blocks
     else:
         assert folder.suffix == ".failed"
         assert f"the logs are in {log.parent}" in running.text
@@ -392,7 +392,7 @@ def test_an_interruption_at_any_moment(
     assert not list(tmp_path.glob("*.partial"))
     if moment == "[2/3]":
         assert re.search(r"\d finished blocks? kept in ", running.text)
-        assert history.read_run(tmp_path / "latest" / "run.json").blocks
+        assert records.read_run(tmp_path / "latest" / "run.json").blocks
 
 
 def test_a_killed_session_leaves_no_process_and_its_blocks(bench: Callable[..., Bench], tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def test_a_full_disk(bench: Callable[..., Bench], tmp_path: Path) -> None:
         assert "is full" in running.text or "No space left on device" in running.text, running.text
         assert re.search(r"\d finished blocks? kept in ", running.text), running.text
         (disk / "filler").unlink()
-        run = history.read_run(next(disk.glob("2*/run.json")))
+        run = records.read_run(next(disk.glob("2*/run.json")))
         assert len(run.blocks) >= 1
         assert not run.complete
     finally:

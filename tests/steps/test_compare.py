@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import history
+from scripts import records
 from scripts.config import ROOT
 from scripts.verdict import Outcome
 from scripts.verdict_record import decode_verdict
@@ -29,7 +29,7 @@ def test_a_commit_with_itself(bench: Callable[..., Bench], tmp_path: Path, kind:
     running = bench(*arguments, step="compare", stack=kind)
     code = running.end()
     folder = (tmp_path / "latest").resolve()
-    run = history.read_run(folder / "run.json")
+    run = records.read_run(folder / "run.json")
     assert run.complete
     assert run.environment.stack == kind
     assert run.baseline == run.commit

@@ -10,8 +10,9 @@ import pytest
 
 from scripts import store
 from scripts.changes import Cause, Changes, decode
+from scripts.checkout import Revision
 from scripts.detection import explained, until
-from scripts.model import DependencyChange, PipelineError, Revision, Run
+from scripts.model import DependencyChange, PipelineError, Run
 from scripts.steps.detect import main
 from tests.factories import LABELS, RUNS, make_history
 

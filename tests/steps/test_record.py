@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import history, store
+from scripts import records, store
 from scripts.model import PipelineError, Run
 from scripts.steps import record
 from tests.factories import FAILED, LABELS, git, make_paired_run, make_run
@@ -18,16 +18,16 @@ from tests.factories import FAILED, LABELS, git, make_paired_run, make_run
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
     folder.mkdir()
-    history.write_run(make_run(levels=(10,), rounds=1), folder / "run.json")
+    records.write_run(make_run(levels=(10,), rounds=1), folder / "run.json")
     return folder
 
 
 def test_a_run_is_recorded_once(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = history.read_run(results / "run.json")
+    run = records.read_run(results / "run.json")
     assert record.main([str(results), "--history", str(tmp_path / "history")]) == 0
     path = tmp_path / "history" / store.locate(run.id)
     assert capsys.readouterr().out.strip() == f"recorded {path}"
-    assert history.read_run(path) == run
+    assert records.read_run(path) == run
     with pytest.raises(PipelineError, match="already recorded"):
         record.main([str(results), "--history", str(tmp_path / "history")])
 
@@ -35,12 +35,12 @@ def test_a_run_is_recorded_once(results: Path, tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize("push", [(), ("--push",)])
 def test_what_no_history_can_be_judged_by_is_refused(results: Path, tmp_path: Path, push: tuple[str, ...]) -> None:
     folder = tmp_path / "history"
-    history.write_run(make_run(levels=(10,), complete=False), results / "run.json")
+    records.write_run(make_run(levels=(10,), complete=False), results / "run.json")
     with pytest.raises(PipelineError, match="stopped early: Ctrl-C"):
         record.main([str(results), "--history", str(folder), *push])
     run = make_run(levels=(10,))
     dirty = msgspec.structs.replace(run, commit=msgspec.structs.replace(run.commit, dirty=True))
-    history.write_run(dirty, results / "run.json")
+    records.write_run(dirty, results / "run.json")
     with pytest.raises(PipelineError, match="measured code that 0000000 does not contain") as caught:
         record.main([str(results), "--history", str(folder), *push])
     assert "commit what you changed" in caught.value.hint
@@ -59,7 +59,7 @@ def test_what_no_history_can_be_judged_by_is_refused(results: Path, tmp_path: Pa
 def test_a_run_of_which_nothing_counts_is_refused(
     results: Path, tmp_path: Path, run: Run, push: tuple[str, ...]
 ) -> None:
-    history.write_run(run, results / "run.json")
+    records.write_run(run, results / "run.json")
     with pytest.raises(PipelineError, match=r"nothing of it counts: no valid (block|pair) of FastAPI") as caught:
         record.main([str(results), "--history", str(tmp_path / "history"), *push])
     assert "(failures " in caught.value.message
@@ -68,7 +68,7 @@ def test_a_run_of_which_nothing_counts_is_refused(
 
 
 def test_a_run_that_lacks_one_backend_is_recorded(results: Path, tmp_path: Path) -> None:
-    history.write_run(make_run(levels=(10,), rounds=1, invalid=[("fastapi", 10, 0)]), results / "run.json")
+    records.write_run(make_run(levels=(10,), rounds=1, invalid=[("fastapi", 10, 0)]), results / "run.json")
     assert record.main([str(results), "--history", str(tmp_path / "history")]) == 0
 
 
@@ -77,11 +77,11 @@ def test_a_pushed_run_is_on_the_branch_and_the_folder_is_left_alone(
 ) -> None:
     remote = tmp_path / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
-    run: Run = history.read_run(results / "run.json")
+    run: Run = records.read_run(results / "run.json")
     arguments = [str(results), "--history", str(tmp_path / "history"), "--push", "--remote", str(remote)]
     assert record.main(arguments) == 0
     assert f"recorded {run.id} in commit" in capsys.readouterr().out
-    assert history.decode_run(git(remote, "show", f"history:{store.locate(run.id)}").encode(), "x") == run
+    assert records.decode_run(git(remote, "show", f"history:{store.locate(run.id)}").encode(), "x") == run
     message = git(remote, "log", "--format=%B", "history")
     assert message.startswith(f"Record {run.id}: full profile\n\n4 blocks of fastapi, django_wsgi")
     assert run.commit.sha in message
@@ -109,7 +109,7 @@ def test_the_data_branch_is_unpacked_as_it_was_last_fetched(
     assert record.main([str(results), "--push"]) == 0
     git(clone, "fetch", "--quiet", "origin")
     assert record.main(["--unpack", str(tmp_path / "data")]) == 0
-    assert store.read([tmp_path / "data"], pytest.fail) == (history.read_run(results / "run.json"),)
+    assert store.read([tmp_path / "data"], pytest.fail) == (records.read_run(results / "run.json"),)
 
     shallow = tmp_path / "shallow"
     git(remote, "symbolic-ref", "HEAD", "refs/heads/history")

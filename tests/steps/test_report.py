@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.history import write_run
 from scripts.model import PipelineError
+from scripts.records import write_run
 from scripts.steps.report import main
 from tests.factories import make_run
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.config import ROOT
-from scripts.history import SMALLEST, UPGRADES, create, decode_run, encode_run, read_run, upgrade, write_run
 from scripts.model import SCHEMA_VERSION, PipelineError, Run
+from scripts.records import SMALLEST, UPGRADES, create, decode_run, encode_run, read_run, upgrade, write_run
 from tests.factories import make_run
 
 text = st.text(st.characters(codec="utf-8"))
@@ -118,7 +118,7 @@ def test_an_older_file_becomes_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     document["schema_version"] = SCHEMA_VERSION - 1
     document["profile"].pop("patience_s")
     rehearsed = {SCHEMA_VERSION - 1: lambda d: {**d, "profile": {**d["profile"], "patience_s": 1800}}}
-    monkeypatch.setattr("scripts.history.UPGRADES", rehearsed)
+    monkeypatch.setattr("scripts.records.UPGRADES", rehearsed)
     assert decode_run(msgspec.json.encode(document), "x") == run
 
 
@@ -176,7 +176,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scripts.history.os.fsync", full)
+    monkeypatch.setattr("scripts.records.os.fsync", full)
     with pytest.raises(PipelineError, match="No space left"):
         write_run(make_run(2), path)
     assert path.read_bytes() == before
