@@ -11,7 +11,7 @@ import ruptures
 from asv import step_detect
 from otava import analysis
 
-from scripts import changepoints
+from scripts.statistics import changepoints
 
 Detector = Callable[[Sequence[float]], list[int]]
 

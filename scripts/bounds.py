@@ -28,7 +28,7 @@ Times = Annotated[int, Meta(ge=1, le=MOST_TIMES)]
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Ratio = Annotated[float, Meta(ge=0, le=1e9)]
-"""Also a relative effect; `scripts.stats.LARGEST` keeps our own far below the bound."""
+"""Also a relative effect; `scripts.statistics.intervals.LARGEST` keeps our own far below the bound."""
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
 Difference = Annotated[float, Meta(ge=-1e12, le=1e12)]
 """Between two readings of a counter, which a machine may show running backwards."""

@@ -18,8 +18,8 @@ from scripts.escape import plain
 from scripts.model import BROKEN, METRICS, Run, Struct
 from scripts.plant import Planted
 from scripts.rounds import by_round, levelled_variance, log_ratios, pairs_part, slots_of
-from scripts.spread import Prior, Rounds, fit_prior
-from scripts.stats import level_slots, pooled_variance, session_variance
+from scripts.statistics.intervals import level_slots, pooled_variance, session_variance
+from scripts.statistics.spread import Prior, Rounds, fit_prior
 from scripts.verdict import INTERVAL, Outcome, judge_backend
 
 SCHEMA_VERSION = 1
@@ -262,8 +262,8 @@ def measure_noise(sessions: Iterable[CalibrationSession], comparison: Comparison
 def session_share(sessions: Iterable[CalibrationSession], noise: Iterable[Noise]) -> float:
     """The variance by which the means of A/A sessions differ beyond their rounds, as a share of a round's; 0 at least.
 
-    One for all backends and metrics, by `scripts.stats.session_variance` of rounds in units of their own spread: ten
-    sessions of one metric alone do not tell it from nothing.
+    One for all backends and metrics, by `scripts.statistics.intervals.session_variance` of rounds in units of their own
+    spread: ten sessions of one metric alone do not tell it from nothing.
     """
     scales = {(one.backend, one.metric): one.round_sd for one in noise}
     effects = [

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts import charts, false_alarms, simulate, spread
+from scripts import charts, false_alarms
 from scripts.calibration import (
     CalibrationSession,
     Effect,
@@ -26,7 +26,8 @@ from scripts.certainty import SESSION_S, Certainty, compare_settings
 from scripts.config import Comparison
 from scripts.model import METRICS, Block, Direction, Run
 from scripts.noise import Setting, setting_of
-from scripts.spread import Prior
+from scripts.statistics import simulate, spread
+from scripts.statistics.spread import Prior
 from scripts.verdict import judge_backend, looks, undecided
 
 POWER_SIZES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)

@@ -9,7 +9,7 @@ from datetime import datetime
 from scripts.calibration import CalibrationSession, round_effects
 from scripts.model import Run, Struct
 from scripts.noise import Setting, setting_of
-from scripts.stats import pooled_variance
+from scripts.statistics.intervals import pooled_variance
 
 SESSION_S = 180.0
 """The time for which settings are compared: what a pull request has for one backend."""

@@ -12,7 +12,7 @@ from rich.text import Text
 from scripts import prose, words
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Metric, PipelineError, Run, Struct
-from scripts.stats import Ratio, Rounds, log_ratio_interval
+from scripts.statistics.intervals import Ratio, Rounds, log_ratio_interval
 
 SHOWN = tuple(METRICS[name] for name in ("throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"))
 

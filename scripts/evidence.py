@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from scripts.changepoints import SHORTEST, autocorrelation, change_points
 from scripts.checkout import Revision
 from scripts.model import Struct
 from scripts.series import Moment, Series
-from scripts.stats import Effect
+from scripts.statistics.changepoints import SHORTEST, autocorrelation, change_points
+from scripts.statistics.intervals import Effect
 
 CLIP = 3.0
 """A value further from its regime's median than so many robust standard deviations is moved to that distance."""

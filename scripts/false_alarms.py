@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from scripts import charts, simulate
+from scripts import charts
 from scripts.config import Comparison
 from scripts.model import Profile, Struct
-from scripts.spread import Prior
+from scripts.statistics import simulate
+from scripts.statistics.spread import Prior
 from scripts.verdict import looks
 
 SESSIONS = 20_000

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from scripts.changepoints import change_points
 from scripts.exchange import collection
 from scripts.exchange.collection import Key, Point
 from scripts.model import Collection, Direction
+from scripts.statistics.changepoints import change_points
 
 
 class Step(NamedTuple):

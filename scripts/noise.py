@@ -15,7 +15,7 @@ import msgspec
 from scripts.config import PROJECT
 from scripts.model import BROKEN, Layout, PipelineError, Run, Struct
 from scripts.records import read_bytes, replace
-from scripts.spread import Prior
+from scripts.statistics.spread import Prior
 
 FOLDER = PROJECT / "history" / "noise"
 

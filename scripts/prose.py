@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from scripts.config import PREFIX
 from scripts.cpus import parse_cpu_list
 from scripts.model import Run, Struct
-from scripts.stats import Ratio
+from scripts.statistics.intervals import Ratio
 from scripts.words import count, count_cpus, listing
 
 if TYPE_CHECKING:  # summary.py uses this module for the terminal

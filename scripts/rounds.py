@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from scripts.model import METRICS, Block, Metric, Run, Struct
-from scripts.spread import SESSION_SHARE, Prior, Rounds, lend
-from scripts.stats import Effect, Lent, level_slots, paired_effect, pooled_variance
+from scripts.statistics.intervals import Effect, Lent, level_slots, paired_effect, pooled_variance
+from scripts.statistics.spread import SESSION_SHARE, Prior, Rounds, lend
 
 Ratios = Mapping[int, Mapping[int, Sequence[float]]]
 """By level and round, ``log(candidate / baseline)`` of each pair."""

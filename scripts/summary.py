@@ -17,7 +17,7 @@ from rich.text import Text
 from scripts import prose, words
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Run, Struct
-from scripts.stats import Ratio, log_ratio_interval
+from scripts.statistics.intervals import Ratio, log_ratio_interval
 
 THROUGHPUT = METRICS["throughput_rps"]
 

@@ -20,8 +20,8 @@ from scripts.bounds import Amount, Count, Label, Name, Probability, Ratio, Users
 from scripts.config import Backend, Comparison
 from scripts.model import METRICS, Arm, Block, Commit, Direction, Environment, Layout, Profile, Run, Struct
 from scripts.rounds import Measured
-from scripts.spread import Prior
-from scripts.stats import spend
+from scripts.statistics.intervals import spend
+from scripts.statistics.spread import Prior
 
 SCHEMA_VERSION = 1
 INTERVAL = 0.05

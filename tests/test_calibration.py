@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from scripts import calibration, calibration_text, config, false_alarms, noise, simulate
+from scripts import calibration, calibration_text, config, false_alarms, noise
 from scripts.calibration import CalibrationSession, Case
 from scripts.model import PipelineError
 from scripts.plant import Planted, parse
-from scripts.simulate import Drawn
-from scripts.spread import Prior
+from scripts.statistics import simulate
+from scripts.statistics.simulate import Drawn
+from scripts.statistics.spread import Prior
 from scripts.verdict import looks
 from tests.factories import make_paired_run
 

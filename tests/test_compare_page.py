@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from scripts import prose, store
 from scripts.contrast import contrast
 from scripts.model import METRICS, Run, Workload
-from scripts.stats import log_ratio_interval
+from scripts.statistics.intervals import log_ratio_interval
 from tests import hostile
 from tests.browser import NARROW, build, visit
 from tests.factories import LABELS, make_paired_run, make_run

@@ -8,11 +8,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from scripts import calibration_text, config, false_alarms, noise, simulate
+from scripts import calibration_text, config, false_alarms, noise
 from scripts.calibration import read_sessions
 from scripts.model import METRICS as METRICS_OF
 from scripts.model import Run
 from scripts.rounds import by_round, log_ratios, pairs_part
+from scripts.statistics import simulate
 from scripts.steps.calibrate import STORE
 from scripts.verdict import Outcome, judge_backend, looks
 from tests.factories import make_paired_run

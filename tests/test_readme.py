@@ -11,7 +11,7 @@ from scripts import config, prose, records, words
 from scripts.config import ROOT
 from scripts.contrast import contrast
 from scripts.model import Run
-from scripts.stats import Ratio
+from scripts.statistics.intervals import Ratio
 from scripts.summary import summarize
 from scripts.validity import PASSING, RULES
 

@@ -8,7 +8,7 @@ import pytest
 from scripts import config
 from scripts.config import Comparison
 from scripts.model import PipelineError, Run
-from scripts.spread import Prior
+from scripts.statistics.spread import Prior
 from scripts.verdict import (
     BackendVerdict,
     Finding,

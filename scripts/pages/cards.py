@@ -11,7 +11,7 @@ import numpy as np
 from scripts import dependencies, fingerprint
 from scripts.model import METRICS, Block, DependencyChange, Run
 from scripts.pages.catalog import METRIC_NAMES, RunCard, Upgrade
-from scripts.stats import Floats, mean_ratios
+from scripts.statistics.intervals import Floats, mean_ratios
 
 _LATENCY = [place for place, name in enumerate(METRIC_NAMES) if METRICS[name].source.startswith("load.latency.")]
 _whole = attrgetter(*(METRICS[name].source for name in METRIC_NAMES))

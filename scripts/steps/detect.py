@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from scripts import changes, changes_text, config, imported, terminal
-from scripts.changepoints import change_points
 from scripts.detection import over_history
 from scripts.exchange import collection
 from scripts.model import PipelineError
 from scripts.records import replace
+from scripts.statistics.changepoints import change_points
 
 LINE = '{"values": [201.5, 199, null, 240]}'
 LOG_WIDTH = 140

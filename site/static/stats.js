@@ -1,4 +1,4 @@
-/* Numbers only: the interval of a ratio, by the rules of scripts/stats.py (a test compares the two). Touches no page. */
+/* Numbers only: the interval of a ratio, by the rules of scripts/statistics/intervals.py (a test compares the two). Touches no page. */
 "use strict";
 
 const benchStats = (() => {
@@ -52,7 +52,7 @@ const benchStats = (() => {
   /** The ratio first / second at one level with a Student t interval, or null where no round has both.
    *
    * first, second: Maps from level to rounds. The rule, its assumptions and its sources: log_ratio_interval in
-   * scripts/stats.py. Gives {ratio, low, high, confidence, pairs, degrees}; low and high are null without a spread. */
+   * scripts/statistics/intervals.py. Gives {ratio, low, high, confidence, pairs, degrees}; low and high are null without a spread. */
   function logRatioInterval(first, second, level, confidence = 0.95) {
     const groups = new Map();
     for (const [key, rounds] of first) if (second.has(key)) groups.set(key, differences(rounds, second.get(key)));

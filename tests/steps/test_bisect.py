@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scripts import checkout
-from scripts.bisection import Ending, Found
 from scripts.model import Commit, PipelineError
-from scripts.stats import Effect
+from scripts.statistics.bisection import Ending, Found
+from scripts.statistics.intervals import Effect
 from scripts.steps.bisect import between_revisions, describe, hunt, measured_effect
 from tests.factories import git, make_paired_run
 

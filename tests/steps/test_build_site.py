@@ -26,7 +26,7 @@ from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of
 from scripts.pages.output import code_digest
 from scripts.rounds import by_round, log_ratios
-from scripts.stats import mean_ratios, paired_effect
+from scripts.statistics.intervals import mean_ratios, paired_effect
 from scripts.steps import build_site
 from tests.catalogs import SHELL, make_catalog
 from tests.documents import check

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.changepoints import change_points
 from scripts.config import ROOT
 from scripts.model import PipelineError
+from scripts.statistics.changepoints import change_points
 from scripts.steps import import_
 from scripts.steps.detect import main, read_series
 

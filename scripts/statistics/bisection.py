@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from scripts.model import Struct
-from scripts.stats import Effect
+from scripts.statistics.intervals import Effect
 
 TRUST = 99.0
 """Odds that a single session gives at most: of a hundred, one may mislead in a way that its interval does not show."""

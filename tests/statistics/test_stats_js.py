@@ -1,4 +1,4 @@
-"""site/static/stats.js computes what scripts/stats.py computes: the same cases through both."""
+"""site/static/stats.js computes what scripts/statistics/intervals.py computes: the same cases through both."""
 
 import math
 import random
@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 from scipy import stats
 
-from scripts.stats import log_ratio_interval
+from scripts.statistics.intervals import log_ratio_interval
 from scripts.templates import SITE
 
 pytestmark = pytest.mark.browser

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.bisection import Ending, Found, Session, likely, odds, pooled, posterior, search
-from scripts.stats import Effect
+from scripts.statistics.bisection import Ending, Found, Session, likely, odds, pooled, posterior, search
+from scripts.statistics.intervals import Effect
 
 Oracle = Callable[[int, int], Effect | None]
 

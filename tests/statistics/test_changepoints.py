@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from perf.scoring import Score, score
 from perf.series import NOISES, Noise, labelled_series
-from scripts import changepoints
-from scripts.changepoints import SHORTEST, change_points, middle, relocate, standardised, without_spikes
+from scripts.statistics import changepoints
+from scripts.statistics.changepoints import SHORTEST, change_points, middle, relocate, standardised, without_spikes
 
 
 def noisy(rng: np.random.Generator, *regimes: tuple[int, float], spread: float = 0.02) -> list[float]:

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.stats import (
+from scripts.statistics.intervals import (
     FEW_ROUNDS,
     Lent,
     Ratio,

@@ -10,8 +10,8 @@ from scipy import stats
 
 from scripts.config import Comparison
 from scripts.model import Struct
-from scripts.spread import SESSION_SHARE, Prior, Rounds, lend
-from scripts.stats import level_slots, moderated, spend
+from scripts.statistics.intervals import level_slots, moderated, spend
+from scripts.statistics.spread import SESSION_SHARE, Prior, Rounds, lend
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

@@ -15,7 +15,7 @@ from perf.recorded import recorded_series, score_without_steps
 from perf.scoring import MARGIN, matches, score
 from perf.series import CLOSEST, LENGTHS, MOST_STEPS, NOISE_CV, NOISES, SIZES, Labelled, disturbance, labelled_series
 from scripts import config
-from scripts.changepoints import change_points
+from scripts.statistics.changepoints import change_points
 
 
 @pytest.mark.parametrize("noise", NOISES)

@@ -16,7 +16,7 @@ import scipy
 from msgspec import Meta
 
 from scripts.model import Struct
-from scripts.stats import Floats
+from scripts.statistics.intervals import Floats
 
 MOST_DEGREES = 16.0
 """A prior is worth at most so many degrees of freedom, however sure calibration is: on another machine processes may

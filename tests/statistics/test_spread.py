@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.spread import MOST_DEGREES, Prior, Rounds, fit_prior, lend
+from scripts.statistics.spread import MOST_DEGREES, Prior, Rounds, fit_prior, lend
 
 PRIOR = Prior(ratio=2.0, between=1e-4, degrees=8.0)
 

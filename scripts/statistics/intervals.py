@@ -162,7 +162,8 @@ def level_slots(log_ratios: Floats, slots: Sequence[int]) -> tuple[Floats, int]:
 
 
 class Lent(NamedTuple):
-    """What else than the rounds themselves says their ``variance`` (`scripts.spread`), worth ``degrees`` of freedom."""
+    """What else than the rounds themselves says their ``variance`` (`scripts.statistics.spread`), worth ``degrees`` of
+    freedom."""
 
     variance: float
     degrees: float
