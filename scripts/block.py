@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from scripts import k6
 from scripts.config import Config
 from scripts.cpus import parse_cpu_list
+from scripts.load import k6
 from scripts.model import Arm, Block, PipelineError, Struct
 from scripts.stack import Instance, Stack, check_alive
 from scripts.stack.meter import Meter

@@ -12,8 +12,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from scripts import config, k6, records
+from scripts import config, records
 from scripts.config import ROOT
+from scripts.load import k6
 from scripts.model import PipelineError, Run
 from scripts.recorder import LOADS, Progress, Recorder, finish
 from scripts.results import measure_into

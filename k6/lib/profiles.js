@@ -1,9 +1,9 @@
-// Load profiles. The numbers come from scripts/k6.py through the environment.
+// Load profiles. The numbers come from scripts/load/k6.py through the environment.
 
 // ARMS is a list of [arm, address]; each arm is a scenario of its own, and all are loaded at once.
 const arms = JSON.parse(__ENV.ARMS);
 
-// The tags that scripts/k6.py reads; each further one costs a good part of the output.
+// The tags that scripts/load/k6.py reads; each further one costs a good part of the output.
 const common = {
   systemTags: ["status", "error_code", "expected_response", "check"].concat(arms.length > 1 ? ["scenario"] : []),
   discardResponseBodies: false,

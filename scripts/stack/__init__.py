@@ -15,7 +15,7 @@ from scripts.config import Backend, Config
 from scripts.model import Arm, Environment, Limits, PipelineError, Struct
 
 if TYPE_CHECKING:
-    from scripts.k6 import Generator
+    from scripts.load.k6 import Generator
     from scripts.stack.accounts import Database
     from scripts.stack.limits import Cage
 

@@ -16,9 +16,9 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from scripts import k6
 from scripts.config import PROJECT, Config
 from scripts.cpus import parse_cpu_list
+from scripts.load import k6
 from scripts.model import Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, accounts, composition, engine, limits, machine
 from scripts.stack.accounts import Database

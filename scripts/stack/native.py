@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts import k6
 from scripts.config import Config, DatabaseSettings
 from scripts.cpus import parse_cpu_list
+from scripts.load import k6
 from scripts.model import Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, engine, environments, limits, machine, naming, packages
 from scripts.stack.database import DatabaseServer

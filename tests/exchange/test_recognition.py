@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from scripts import k6
 from scripts.exchange import READERS
 from scripts.exchange.collection import from_runs, points
 from scripts.exchange.files import Origin
 from scripts.exchange.recognition import recognise
+from scripts.load import k6
 from scripts.model import Direction, PipelineError
 from tests.factories import make_run
 

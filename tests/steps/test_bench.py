@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-from scripts import k6, records
+from scripts import records
 from scripts.config import ROOT
+from scripts.load import k6
 from scripts.model import PipelineError
 from scripts.stack import engine
 

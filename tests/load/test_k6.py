@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import k6
+from scripts.load import k6
 from scripts.model import Arm, PipelineError, Workload
 
 WORK = Workload()
