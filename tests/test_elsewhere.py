@@ -18,7 +18,7 @@ from scripts import checkout, config, records
 from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import candidates, composition
-from scripts.stack.limits import Cpus
+from scripts.stack.cores import Cpus
 from scripts.stack.process import wait_until
 from scripts.verdict import Outcome
 from scripts.verdict_record import decode_verdict

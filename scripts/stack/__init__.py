@@ -17,7 +17,7 @@ from scripts.model import Arm, Environment, Limits, PipelineError, Struct
 if TYPE_CHECKING:
     from scripts.load.k6 import Generator
     from scripts.stack.accounts import Database
-    from scripts.stack.limits import Cage
+    from scripts.stack.cage import Cage
 
 Say = Callable[[str], None]
 """Tells the user one line of what is going on."""

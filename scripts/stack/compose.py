@@ -20,7 +20,7 @@ from scripts.config import PROJECT, Config
 from scripts.cpus import parse_cpu_list
 from scripts.load import k6
 from scripts.model import Environment, Limits, PipelineError
-from scripts.stack import Instance, Say, Target, accounts, composition, engine, limits, machine
+from scripts.stack import Instance, Say, Target, accounts, cage, cgroup_v1, composition, cores, engine, limits, machine
 from scripts.stack.accounts import Database
 from scripts.stack.database import HOST, START_TIMEOUT_S, free_port
 from scripts.stack.leftovers import is_gone, remove_leftovers, session_name
@@ -162,7 +162,7 @@ class ContainerDatabase(Database):
 class ComposeStack:
     """``with ComposeStack(...) as stack:`` everything is up inside and nothing is left outside but images."""
 
-    database_cage: limits.Cage
+    database_cage: cage.Cage
 
     def __init__(
         self, config: Config, targets: Sequence[Target], logs: Path, say: Say, *, allow_unlimited: bool = False
@@ -204,7 +204,7 @@ class ComposeStack:
         ports = choose_ports(targets)
         facts = machine.read_machine()
         allowed = os.sched_getaffinity(0)
-        cpus = limits.allot_cpus(limits.read_cores(allowed))
+        cpus = cores.allot_cpus(cores.read_cores(allowed))
         self.generator = k6.find(os.environ.get("K6"))
         cages = cleaning.enter_context(limits.Cages(self._session, allow_unlimited=True))
         self.generator_cage = cages.make("generator", cpus.generator)
@@ -244,7 +244,7 @@ class ComposeStack:
         self.environment = Environment(
             stack="compose",
             **facts._asdict(),
-            cgroup="v1" if isinstance(self.database_cage, limits.V1Cage) else "v2",
+            cgroup="v1" if isinstance(self.database_cage, cgroup_v1.V1Cage) else "v2",
             python=", ".join(dict.fromkeys(instance.python for instance in self.instances if instance.python)),
             k6=self.generator.version,
             database="mysql",
@@ -255,7 +255,7 @@ class ComposeStack:
             generator_cpus=cpus.generator,
         )
 
-    def _start_database(self, cleaning: contextlib.ExitStack, cpus: limits.Cpus) -> None:
+    def _start_database(self, cleaning: contextlib.ExitStack, cpus: cores.Cpus) -> None:
         place = "memory" if self._config.database.durability == "memory" else "a volume on disk"
         self._say(f"starting MySQL, its data in {place}")
         self._engine.up(self._session, self._file, [composition.DATABASE], self._logs)
@@ -266,7 +266,7 @@ class ComposeStack:
         for target in self._targets:
             self.database.create_database_for(target, target.name)
 
-    def _start_backends(self, cleaning: contextlib.ExitStack, place: composition.Place, cpus: limits.Cpus) -> None:
+    def _start_backends(self, cleaning: contextlib.ExitStack, place: composition.Place, cpus: cores.Cpus) -> None:
         self._engine.up(self._session, self._file, [target.name for target in self._targets], self._logs)
         for target in self._targets:
             container = self._engine.container(self._session, target.name)

@@ -15,9 +15,10 @@ from typing import Any
 from scripts.config import PROJECT, Config
 from scripts.model import PipelineError, Struct
 from scripts.stack import Target
+from scripts.stack.cage import MIB
+from scripts.stack.cores import Cpus
 from scripts.stack.database import server_options
 from scripts.stack.engine import IMAGE
-from scripts.stack.limits import MIB, Cpus
 
 DATABASE = "mysql"
 DATABASE_PORT = 3306

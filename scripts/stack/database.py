@@ -34,8 +34,8 @@ from scripts.config import DatabaseSettings
 from scripts.model import PipelineError
 from scripts.stack import accounts
 from scripts.stack.accounts import Database
+from scripts.stack.cage import Cage
 from scripts.stack.installation import Installation, base_options, provide
-from scripts.stack.limits import Cage
 from scripts.stack.process import Process, wait_until
 
 __all__ = ["DatabaseServer", "Installation", "provide"]

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts.config import ROOT
-from scripts.stack import limits
+from scripts.stack import cage, limits
 
 CACHE = ROOT / ".cache"
 MEMORY = Path("/dev/shm")
@@ -100,4 +100,4 @@ def _sessions_of(process: Path) -> Iterator[str]:
     """The names of sessions in a process's control groups and in the mark of a cage without any."""
     yield from re.findall(rf"(?<=/){PREFIX}[^/\n]+", (process / "cgroup").read_text(errors="replace"))
     environment = (process / "environ").read_text(errors="replace")
-    yield from re.findall(rf"(?:^|\0){limits.MARK}=({PREFIX}[^/\0]+)", environment)
+    yield from re.findall(rf"(?:^|\0){cage.MARK}=({PREFIX}[^/\0]+)", environment)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from scripts.model import Resources
 from scripts.stack import clock
-from scripts.stack.limits import Cage
+from scripts.stack.cage import Cage
 
 SAMPLE_S = 0.25
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -15,7 +15,7 @@ from scripts.config import Config, DatabaseSettings
 from scripts.cpus import parse_cpu_list
 from scripts.load import k6
 from scripts.model import Environment, Limits, PipelineError
-from scripts.stack import Instance, Say, Target, engine, environments, limits, machine, naming, packages
+from scripts.stack import Instance, Say, Target, cage, cores, engine, environments, limits, machine, naming, packages
 from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
 from scripts.stack.leftovers import CACHE, is_gone, remove_leftovers, session_folder, session_name
@@ -32,7 +32,7 @@ class Slot(NamedTuple):
     number: int
     port: int
     folder: Path
-    cage: limits.Cage
+    cage: cage.Cage
     account: str
     variables: Mapping[str, str]
 
@@ -65,7 +65,7 @@ class NativeInstance:
         return self.slot.account
 
     @property
-    def cage(self) -> limits.Cage:
+    def cage(self) -> cage.Cage:
         return self.slot.cage
 
     def start(self, seed: int | None = None) -> None:
@@ -185,7 +185,7 @@ class NativeStack:
         self.limited = self._cages.kind != "none"
         facts = machine.read_machine()
         allowed = os.sched_getaffinity(0)
-        cpus = limits.allot_cpus(limits.read_cores(allowed))
+        cpus = cores.allot_cpus(cores.read_cores(allowed))
         self.generator = k6.find(os.environ.get("K6"))
 
         packages.provide_build_tools(self._say)

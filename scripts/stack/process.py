@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from scripts.model import PipelineError
-from scripts.stack.limits import Cage
+from scripts.stack.cage import Cage
 
 F_SETSIG = 10  # fcntl(2); Python has no name for it
 POLL_S = 0.1

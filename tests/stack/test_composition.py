@@ -18,8 +18,8 @@ from scripts.config import ROOT
 from scripts.model import Limits, PipelineError
 from scripts.stack import Target, candidates, composition
 from scripts.stack.composition import Place, base_images
+from scripts.stack.cores import Cpus
 from scripts.stack.database import server_options
-from scripts.stack.limits import Cpus
 
 SETTINGS = config.load()
 CPUS = Cpus("3", "0-1", "2")

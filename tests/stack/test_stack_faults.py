@@ -13,7 +13,7 @@ from scripts.model import PipelineError
 from scripts.stack import Target, accounts, check_alive
 from scripts.stack.process import wait_until
 from scripts.trace import query
-from tests.test_stack import APP, assert_nothing_left, copy_of_the_app, open_kind, settings
+from tests.stack.test_stack import APP, assert_nothing_left, copy_of_the_app, open_kind, settings
 
 pytestmark = pytest.mark.stack
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stack import leftovers, limits
-from scripts.stack.limits import Cages, OpenCage
+from scripts.stack import leftovers, scope
+from scripts.stack.cage import OpenCage
+from scripts.stack.limits import Cages
 from scripts.stack.process import wait_until
 
 GONE = 2**22 + 7  # no process has an id beyond PID_MAX_LIMIT (proc(5))
@@ -94,7 +95,7 @@ def test_a_systemd_scope_is_a_control_group_like_others(tmp_path: Path) -> None:
     )
     found = list(leftovers._sessions_of(tmp_path))
     assert found == ["bench-5-6-database.scope", "bench-3-4", "bench-7-8"]
-    unit = limits.ScopeCage(f"bench-{GONE}-7/database", "0", None)._unit
+    unit = scope.ScopeCage(f"bench-{GONE}-7/database", "0", None)._unit
     assert leftovers.is_gone(unit)
 
 
@@ -134,7 +135,7 @@ time.sleep(60)
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_killed_session_takes_along_all_that_its_processes_have_started(tmp_path: Path, frozen: bool) -> None:
     """A stopped process gets no signal but SIGKILL, and a parent's death is told to its children only."""
-    code = HARNESS.format(root=str(Path(__file__).parent.parent), log=str(tmp_path / "log"), frozen=frozen)
+    code = HARNESS.format(root=str(Path(__file__).parent.parent.parent), log=str(tmp_path / "log"), frozen=frozen)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         group = int(parent.stdout.readline())

@@ -14,9 +14,13 @@ import pytest
 
 from scripts.cpus import parse_cpu_list
 from scripts.model import Limits, PipelineError
-from scripts.stack import limits
-from scripts.stack.limits import Cages, OpenCage, ScopeCage, V2Cage, allot_cpus, read_cgroup_mounts, read_cores
+from scripts.stack import cage, limits, scope
+from scripts.stack.cage import OpenCage
+from scripts.stack.cgroup_v2 import V2Cage
+from scripts.stack.cores import allot_cpus, read_cores
+from scripts.stack.limits import Cages, read_cgroup_mounts
 from scripts.stack.process import Process, wait_until
+from scripts.stack.scope import ScopeCage
 
 BUSY = "import time\nwhile time.process_time() < {seconds}: pass"
 """Uses so many seconds of CPU, however long that takes."""
@@ -28,7 +32,7 @@ def cages() -> Iterator[Cages]:
         yield made
 
 
-def python(cage: limits.Cage, code: str, tmp_path: Path) -> Process:
+def python(cage: cage.Cage, code: str, tmp_path: Path) -> Process:
     return Process("python", [sys.executable, "-c", code], log=tmp_path / "log", cage=cage)
 
 
@@ -84,9 +88,9 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
     """A harness that is killed outright leaves no process behind."""
     code = f"""
 import os, sys, time
-sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+sys.path.insert(0, {str(Path(__file__).parent.parent.parent)!r})
 from pathlib import Path
-from scripts.stack.limits import OpenCage
+from scripts.stack.cage import OpenCage
 from scripts.stack.process import Process, wait_until
 p = Process("sleep", ["sleep", "60"], log=Path({str(tmp_path / "log")!r}), cage=OpenCage("orphan", "0", None))
 print(p.pid, flush=True)
@@ -161,7 +165,7 @@ def test_a_scope_is_asked_for_and_found(tmp_path: Path, monkeypatch: pytest.Monk
     systemctl.write_text('#!/bin/sh\n[ "$5" = bench-7-fastapi.scope ] && echo /user.slice/bench-7-fastapi.scope\n')
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(limits, "UNIFIED", tmp_path)
+    monkeypatch.setattr(scope, "UNIFIED", tmp_path)
     group = tmp_path / "user.slice/bench-7-fastapi.scope"
     group.mkdir(parents=True)
     (group / "cgroup.procs").write_text("")
