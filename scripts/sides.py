@@ -13,9 +13,9 @@ from rich.console import Console
 
 from scripts import checkout, config, noise, prose
 from scripts.config import Backend, Config
-from scripts.contract import check_parity, summarise
 from scripts.model import Arm, Commit, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
+from scripts.parity.contract import check_parity, summarise
 from scripts.progress import PairedProgress
 from scripts.recorder import INTERRUPTED, Recorder
 from scripts.stack import Say, Target, TargetError

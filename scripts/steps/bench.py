@@ -14,8 +14,8 @@ from rich.console import Console
 
 from scripts import checkout, config, options, terminal
 from scripts.config import Config
-from scripts.contract import check_parity, render_parity, summarise, write_parity
 from scripts.model import Commit, PipelineError, Profile, Run
+from scripts.parity.contract import check_parity, render_parity, summarise, write_parity
 from scripts.progress import SessionProgress
 from scripts.recorder import Recorder
 from scripts.rendering import write_report

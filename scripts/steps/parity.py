@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import config, options, terminal
-from scripts.contract import check_parity, render_parity, write_parity
+from scripts.parity.contract import check_parity, render_parity, write_parity
 from scripts.stack import candidates
 from scripts.stack.choice import open_stack
 from scripts.stack.leftovers import session_folder

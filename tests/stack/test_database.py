@@ -13,12 +13,12 @@ import pytest
 
 from scripts.config import DatabaseSettings
 from scripts.model import PipelineError
+from scripts.parity.trace import trace_statements
 from scripts.stack.cage import Cage, OpenCage
 from scripts.stack.database import DatabaseServer, Installation, provide
 from scripts.stack.installation import parse_version
 from scripts.stack.limits import Cages
 from scripts.stack.process import wait_until
-from scripts.trace import trace_statements
 
 SCHEMA = """
 -- a table and a procedure

@@ -19,11 +19,11 @@ import pytest
 from scripts import config
 from scripts.config import Config
 from scripts.model import Limits
+from scripts.parity.trace import FileTrace
 from scripts.stack import Instance, Stack, Target, check_alive, engine, leftovers
 from scripts.stack.compose import ComposeStack
 from scripts.stack.database import free_port
 from scripts.stack.native import NativeStack
-from scripts.trace import FileTrace
 
 pytestmark = pytest.mark.stack
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scripts.model import PipelineError
+from scripts.parity.trace import query
 from scripts.stack import Target, accounts, check_alive
 from scripts.stack.process import wait_until
-from scripts.trace import query
 from tests.stack.test_stack import APP, assert_nothing_left, copy_of_the_app, open_kind, settings
 
 pytestmark = pytest.mark.stack

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from scripts import config
-from scripts.contract import check_parity
-from scripts.model import Parity, PipelineError
+from scripts.model import PipelineError
+from scripts.parity.contract import check_parity
+from scripts.parity.model import Parity
 from scripts.stack import candidates
 from scripts.stack.native import NativeStack
 

@@ -7,8 +7,8 @@ import pytest
 
 from scripts.config import DatabaseSettings
 from scripts.model import PipelineError
+from scripts.parity.trace import FileTrace, connections_opened, query, read_statements, trace_statements
 from scripts.stack.database import DatabaseServer, provide
-from scripts.trace import FileTrace, connections_opened, query, read_statements, trace_statements
 
 engines = [pytest.param("mysql", marks=pytest.mark.mysql), pytest.param("mariadb", marks=pytest.mark.mariadb)]
 SCHEMA = "CREATE TABLE users (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(3000) NOT NULL);"

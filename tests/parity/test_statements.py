@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.statements import first_word, normalise
+from scripts.parity.statements import first_word, normalise
 
 INSERT = "INSERT INTO users (created_at, email, name, updated_at) VALUES (?, ?, ?, ?)"
 

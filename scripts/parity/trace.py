@@ -19,8 +19,9 @@ from inotify_simple import INotify, flags, masks  # type: ignore[import-untyped]
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from scripts.model import PipelineError, Statement
-from scripts.statements import Normal, normalise
+from scripts.model import PipelineError
+from scripts.parity.model import Statement
+from scripts.parity.statements import Normal, normalise
 
 CONSUMERS = (
     "global_instrumentation",

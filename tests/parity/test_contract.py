@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from scripts.contract import (
+from scripts.model import PipelineError, Workload
+from scripts.parity.contract import (
     DELETE,
     DOCUMENT,
     FILE_EVENTS,
@@ -20,7 +21,7 @@ from scripts.contract import (
     summarise,
     write_parity,
 )
-from scripts.model import Parity, PipelineError, Statement, Trace, Workload
+from scripts.parity.model import Parity, Statement, Trace
 
 WORKLOAD = Workload()
 DELETE_REST = "DELETE FROM users WHERE id IN (? x 5)"

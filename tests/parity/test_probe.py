@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.contract import DOCUMENT
-from scripts.probe import describe, describe_document, normalise_definition
+from scripts.parity.contract import DOCUMENT
+from scripts.parity.probe import describe, describe_document, normalise_definition
 
 
 def test_the_document_of_the_contract():

@@ -15,8 +15,9 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from scripts.config import Backend
-from scripts.model import PipelineError, Trace
-from scripts.trace import FileTrace, TracedFile, connections_opened, query, read_statements, trace_statements
+from scripts.model import PipelineError
+from scripts.parity.model import Trace
+from scripts.parity.trace import FileTrace, TracedFile, connections_opened, query, read_statements, trace_statements
 
 COUNTED_REQUESTS = 10  # one after another, and as many at once
 RUNS = 5  # pools and servers' threads may still be filling up in the first of them

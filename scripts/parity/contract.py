@@ -19,8 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts import records
-from scripts.model import Arm, Parity, ParitySummary, PipelineError, Statement, Trace, Workload
-from scripts.probe import Subject, trace_backend
+from scripts.model import Arm, ParitySummary, PipelineError, Workload
+from scripts.parity.model import Parity, Statement, Trace
+from scripts.parity.probe import Subject, trace_backend
 from scripts.stack import Stack, TargetError
 
 INSERT = "INSERT INTO users (created_at, email, name, updated_at) VALUES (?, ?, ?, ?)"
