@@ -11,7 +11,7 @@ from scripts import changes_text
 from scripts.alerts import CLOSED_BY_ITSELF, Close, Place, place_of
 from scripts.changes import Change, Shown
 from scripts.escape import code, markdown, plain
-from scripts.verdict_text import fitted
+from scripts.verdict.text import fitted
 
 TITLE_LIMIT = 200
 MOST_ROWS = 30

@@ -17,10 +17,10 @@ from scripts.config import Comparison
 from scripts.escape import plain
 from scripts.model import BROKEN, METRICS, Run, Struct
 from scripts.plant import Planted
-from scripts.rounds import by_round, levelled_variance, log_ratios, pairs_part, slots_of
 from scripts.statistics.intervals import level_slots, pooled_variance, session_variance
 from scripts.statistics.spread import Prior, Rounds, fit_prior
-from scripts.verdict import INTERVAL, Outcome, judge_backend
+from scripts.verdict.judgement import INTERVAL, Outcome, judge_backend
+from scripts.verdict.rounds import by_round, levelled_variance, log_ratios, pairs_part, slots_of
 
 SCHEMA_VERSION = 1
 PEAK = "peak_memory_mb"

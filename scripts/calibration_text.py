@@ -25,10 +25,10 @@ from scripts.calibration import (
 from scripts.certainty import SESSION_S, Certainty, compare_settings
 from scripts.config import Comparison
 from scripts.model import METRICS, Block, Direction, Run
-from scripts.noise import Setting, setting_of
 from scripts.statistics import simulate, spread
 from scripts.statistics.spread import Prior
-from scripts.verdict import judge_backend, looks, undecided
+from scripts.verdict.judgement import judge_backend, looks, undecided
+from scripts.verdict.noise import Setting, setting_of
 
 POWER_SIZES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
 MODELLED = ("throughput_rps", "cpu_ms_per_request")

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from scripts.calibration import CalibrationSession, round_effects
 from scripts.model import Run, Struct
-from scripts.noise import Setting, setting_of
 from scripts.statistics.intervals import pooled_variance
+from scripts.verdict.noise import Setting, setting_of
 
 SESSION_S = 180.0
 """The time for which settings are compared: what a pull request has for one backend."""

@@ -15,7 +15,7 @@ from scripts.dependencies import describe
 from scripts.escape import plain
 from scripts.model import METRICS
 from scripts.series import COUNTS
-from scripts.verdict_text import percent
+from scripts.verdict.text import percent
 
 MOST_COMMITS = 5
 

@@ -11,7 +11,7 @@ from scripts.config import Comparison
 from scripts.model import Profile, Struct
 from scripts.statistics import simulate
 from scripts.statistics.spread import Prior
-from scripts.verdict import looks
+from scripts.verdict.judgement import looks
 
 SESSIONS = 20_000
 SCALES = (0.2, 0.5, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)

@@ -17,7 +17,7 @@ from scripts.bounds import Name, Sha
 from scripts.checkout import Revision
 from scripts.escape import plain
 from scripts.model import BROKEN, METRICS, PipelineError, Run, Struct
-from scripts.rounds import log_ratios
+from scripts.verdict.rounds import log_ratios
 
 FOLDER = "unmeasured"
 SCHEMA_VERSION = 1

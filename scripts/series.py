@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from scripts import fingerprint
 from scripts.checkout import Revision
 from scripts.model import METRICS, Layout, ParitySummary, Run, Struct, Workload
-from scripts.rounds import by_round, log_ratios
+from scripts.verdict.rounds import by_round, log_ratios
 
 COUNTS: Mapping[str, tuple[str, Callable[[ParitySummary], int]]] = {
     "statements_per_request": ("Statements a request", lambda p: p.statements_per_request),

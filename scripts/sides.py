@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, noise, prose
+from scripts import checkout, config, prose
 from scripts.config import Backend, Config
 from scripts.model import Arm, Commit, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
@@ -21,7 +21,8 @@ from scripts.recorder import INTERRUPTED, Recorder
 from scripts.stack import Say, Target, TargetError
 from scripts.stack.choice import open_stack
 from scripts.stack.leftovers import CACHE
-from scripts.verdict import BackendVerdict, broken_backend, undecided
+from scripts.verdict import noise
+from scripts.verdict.judgement import BackendVerdict, broken_backend, undecided
 
 TRUNKS = ("origin/main", "main")
 

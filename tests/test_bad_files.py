@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import calibration, config, findings, gaps, noise, store
+from scripts import calibration, config, findings, gaps, store
 from scripts.changes import decode
 from scripts.checkout import Revision
 from scripts.events import read_anchor, read_events
@@ -24,6 +24,7 @@ from scripts.rendering import write_report
 from scripts.series import gather
 from scripts.steps import build_site, detect, export, report
 from scripts.summary import summarize
+from scripts.verdict import noise
 from tests.factories import LABELS, make_history, make_line, make_paired_run
 from tests.steps.test_detect_history import recorded
 

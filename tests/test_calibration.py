@@ -9,14 +9,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from scripts import calibration, calibration_text, config, false_alarms, noise
+from scripts import calibration, calibration_text, config, false_alarms
 from scripts.calibration import CalibrationSession, Case
 from scripts.model import PipelineError
 from scripts.plant import Planted, parse
 from scripts.statistics import simulate
 from scripts.statistics.simulate import Drawn
 from scripts.statistics.spread import Prior
-from scripts.verdict import looks
+from scripts.verdict import noise
+from scripts.verdict.judgement import looks
 from tests.factories import make_paired_run
 
 TERMS = config.load().compare

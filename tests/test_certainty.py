@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from scripts import certainty, noise
+from scripts import certainty
 from scripts.calibration import CalibrationSession
 from scripts.model import Block, Layout, Run
 from scripts.plant import Planted
+from scripts.verdict import noise
 from tests.factories import make_paired_run
 
 METRICS = ("throughput_rps", "cpu_ms_per_request")

@@ -20,8 +20,8 @@ from scripts.model import PipelineError
 from scripts.stack import candidates, composition
 from scripts.stack.cores import Cpus
 from scripts.stack.process import wait_until
-from scripts.verdict import Outcome
-from scripts.verdict_record import decode_verdict
+from scripts.verdict.judgement import Outcome
+from scripts.verdict.record import decode_verdict
 from tests.factories import git
 from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 

@@ -8,14 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from scripts import calibration_text, config, false_alarms, noise
+from scripts import calibration_text, config, false_alarms
 from scripts.calibration import read_sessions
 from scripts.model import METRICS as METRICS_OF
 from scripts.model import Run
-from scripts.rounds import by_round, log_ratios, pairs_part
 from scripts.statistics import simulate
 from scripts.steps.calibrate import STORE
-from scripts.verdict import Outcome, judge_backend, looks
+from scripts.verdict import noise
+from scripts.verdict.judgement import Outcome, judge_backend, looks
+from scripts.verdict.rounds import by_round, log_ratios, pairs_part
 from tests.factories import make_paired_run
 
 TERMS = config.load().compare

@@ -18,9 +18,9 @@ from scripts import checkout, config, records
 from scripts.config import ROOT
 from scripts.model import Run
 from scripts.results import make_run_id
-from scripts.verdict import judge
-from scripts.verdict_record import encode_verdict
-from scripts.verdict_text import MARKER
+from scripts.verdict.judgement import judge
+from scripts.verdict.record import encode_verdict
+from scripts.verdict.text import MARKER
 from tests.factories import git, make_paired_run
 from tests.hosted import actions
 from tests.hosted.executor import Job, Refused, RunDone, World, _settings

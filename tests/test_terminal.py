@@ -18,13 +18,14 @@ from rich.live import Live
 from rich.table import Table
 
 from scripts import __main__ as steps
-from scripts import decision, escape, records, runner, terminal
+from scripts import escape, records, runner, terminal
 from scripts.config import ROOT
 from scripts.model import PipelineError
-from scripts.verdict_record import encode_verdict
+from scripts.verdict import decision
+from scripts.verdict.record import encode_verdict
 from tests import hostile
 from tests.factories import make_run
-from tests.test_decision import BAD, decide
+from tests.verdict.test_decision import BAD, decide
 
 LOUD = (
     "\x1b]0;title\x07\x1b[2J\x1b[31m\x9b2J\x90q\x9c\u202e\u2066\u200b\u200d\ufeff\u00ad\u3164\U000e0041\x00\x08\x7f\r"

@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from scripts.config import ROOT, load
-from scripts.decision import LABEL
 from scripts.model import METRICS
+from scripts.verdict.decision import LABEL
 from tests.hosted import workflow
 from tests.hosted.actions import ACTIONS, INPUTS
 from tests.test_steps import SESSIONS

@@ -14,7 +14,7 @@ from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
 from scripts.series import COUNTS
 from scripts.templates import Row, Table
-from scripts.verdict_text import percent
+from scripts.verdict.text import percent
 
 PATH = "changes.html"
 CAUSES = {

@@ -94,7 +94,7 @@ def say(
     priors: Mapping[str, Prior],
     truth: Floats | None = None,
 ) -> Simulated:
-    """Apply the verdict's rules (`scripts.verdict`) to sessions of one backend out of ``backends``.
+    """Apply the verdict's rules (`scripts.verdict.judgement`) to sessions of one backend out of ``backends``.
 
     ``priors``: by metric; without one, its rounds stand alone. ``truth``: the true log ratio of each metric; without
     it, none differs.

@@ -21,7 +21,7 @@ from scripts.results import make_run_id
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
 from scripts.stack.leftovers import session_folder
-from scripts.verdict import BackendVerdict, Outcome, broken_backend
+from scripts.verdict.judgement import BackendVerdict, Outcome, broken_backend
 
 EPILOG = """\
 examples:

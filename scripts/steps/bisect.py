@@ -12,19 +12,20 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, noise, options, terminal, words
+from scripts import checkout, config, options, terminal, words
 from scripts.config import Config, MetricTerms
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import METRICS, Commit, PipelineError, Run
 from scripts.results import keep, make_run_id, measure_into
-from scripts.rounds import Measured
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
 from scripts.statistics import bisection
 from scripts.statistics.bisection import Ending, Found
 from scripts.statistics.intervals import Effect
-from scripts.verdict import BackendVerdict, Outcome
-from scripts.verdict_text import percent
+from scripts.verdict import noise
+from scripts.verdict.judgement import BackendVerdict, Outcome
+from scripts.verdict.rounds import Measured
+from scripts.verdict.text import percent
 
 EPILOG = """\
 examples:

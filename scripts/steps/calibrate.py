@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import calibration, calibration_text, checkout, config, noise, options, terminal
+from scripts import calibration, calibration_text, checkout, config, options, terminal
 from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
 from scripts.config import Config
 from scripts.model import Arm, Layout, PipelineError, Profile, Run
@@ -21,6 +21,7 @@ from scripts.results import make_run_id
 from scripts.sides import Job, measure_targets, whole
 from scripts.stack import Target
 from scripts.stack.leftovers import session_folder
+from scripts.verdict import noise
 
 STORE = config.PROJECT / "history" / "calibration"
 DOCUMENT = config.PROJECT / "docs" / "calibration.md"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from scripts.model import PipelineError
 from scripts.records import replace
-from scripts.verdict_record import decode_verdict
-from scripts.verdict_text import render_comment
+from scripts.verdict.record import decode_verdict
+from scripts.verdict.text import render_comment
 
 
 def main(arguments: Sequence[str]) -> int:

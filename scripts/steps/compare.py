@@ -11,16 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, config, events, noise, options, prose, runner, terminal
+from scripts import checkout, config, events, options, prose, runner, terminal
 from scripts.model import Commit, Run
 from scripts.records import replace
 from scripts.results import exit_code, keep, make_run_id, measure_into
 from scripts.sides import Job, find_sides, measure_sides
 from scripts.stack import TargetError
 from scripts.stack.process import uninterrupted
-from scripts.verdict import BackendVerdict, Outcome, Verdict, judge
-from scripts.verdict_record import encode_verdict
-from scripts.verdict_text import render_terminal
+from scripts.verdict import noise
+from scripts.verdict.judgement import BackendVerdict, Outcome, Verdict, judge
+from scripts.verdict.record import encode_verdict
+from scripts.verdict.text import render_terminal
 
 EPILOG = """\
 examples:

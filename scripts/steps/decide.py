@@ -9,14 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, config, decision, decision_text, events, runner
-from scripts.decision import Decision
+from scripts import checkout, config, events, runner
 from scripts.github import GitHub
 from scripts.model import Event, PipelineError
 from scripts.records import replace
 from scripts.sides import find_base
-from scripts.verdict import BackendVerdict, Verdict, judge
-from scripts.verdict_record import decode_verdict
+from scripts.verdict import decision, decision_text
+from scripts.verdict.decision import Decision
+from scripts.verdict.judgement import BackendVerdict, Verdict, judge
+from scripts.verdict.record import decode_verdict
 
 REGRESSION = 3
 """The exit code for a confirmed regression that nobody has accepted; `compare --fail-on-regression` has the same."""

@@ -13,11 +13,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from scripts import artifact, config, decision, decision_text, runner
-from scripts.decision import Decision
+from scripts import artifact, config, runner
 from scripts.github import Artifact, GitHub, Repository
 from scripts.model import PipelineError
-from scripts.verdict_text import MARKER
+from scripts.verdict import decision, decision_text
+from scripts.verdict.decision import Decision
+from scripts.verdict.text import MARKER
 
 SILENT: Mapping[str, str] = {
     "action_required": "it waits for somebody's approval",

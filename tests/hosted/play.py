@@ -19,8 +19,8 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts.config import ROOT, load
-from scripts.decision import LABEL
 from scripts.stack.choice import why_not_compose
+from scripts.verdict.decision import LABEL
 from tests.factories import git
 from tests.hosted.executor import RunDone, World
 from tests.hosted.world import CALLER, Author, completed, open_shop, open_world, run_comment, run_pull_request

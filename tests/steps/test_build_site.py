@@ -25,9 +25,9 @@ from scripts.pages import badges, feed, published, tables
 from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of
 from scripts.pages.output import code_digest
-from scripts.rounds import by_round, log_ratios
 from scripts.statistics.intervals import mean_ratios, paired_effect
 from scripts.steps import build_site
+from scripts.verdict.rounds import by_round, log_ratios
 from tests.catalogs import SHELL, make_catalog
 from tests.documents import check
 from tests.factories import make_history, make_paired_run, make_run

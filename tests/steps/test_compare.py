@@ -10,9 +10,9 @@ import pytest
 
 from scripts import records
 from scripts.config import ROOT
-from scripts.verdict import Outcome
-from scripts.verdict_record import decode_verdict
-from scripts.verdict_text import MARKER
+from scripts.verdict.judgement import Outcome
+from scripts.verdict.record import decode_verdict
+from scripts.verdict.text import MARKER
 from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.stack

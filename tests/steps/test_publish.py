@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import artifact, decision, decision_text
-from scripts.decision import Decision
+from scripts import artifact
 from scripts.model import PipelineError
 from scripts.steps import publish
-from scripts.verdict_text import MARKER
+from scripts.verdict import decision, decision_text
+from scripts.verdict.decision import Decision
+from scripts.verdict.text import MARKER
 from tests.hosted.service import REPOSITORY, ROBOT, Service, zipped
 from tests.test_artifact import linked
-from tests.test_decision import BAD, GOOD, decide, document, hostile
+from tests.verdict.test_decision import BAD, GOOD, decide, document, hostile
 
 SHA = "c" * 40
 RUN = 71

@@ -12,7 +12,7 @@ from rich.text import Text
 from scripts import words
 from scripts.escape import TEXT_LIMIT, markdown, plain
 from scripts.model import METRICS, Commit
-from scripts.verdict import BackendVerdict, Finding, Outcome, Verdict
+from scripts.verdict.judgement import BackendVerdict, Finding, Outcome, Verdict
 
 COMMENT_LIMIT = 65_536
 """Characters that a comment may have; GitHub refuses longer ones."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scripts import verdict_text, words
-from scripts.decision import LABEL, Decision
+from scripts import words
 from scripts.escape import markdown, shortened
 from scripts.model import METRICS
-from scripts.verdict import BackendVerdict, Finding
-from scripts.verdict_text import MARKER
+from scripts.verdict import text as verdict_text
+from scripts.verdict.decision import LABEL, Decision
+from scripts.verdict.judgement import BackendVerdict, Finding
+from scripts.verdict.text import MARKER
 
 NO_VERDICT = "The session ended without a verdict: nothing can be said."
 REASON_LIMIT = 300

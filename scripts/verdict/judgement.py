@@ -19,9 +19,9 @@ import numpy as np
 from scripts.bounds import Amount, Count, Label, Name, Probability, Ratio, Users
 from scripts.config import Backend, Comparison
 from scripts.model import METRICS, Arm, Block, Commit, Direction, Environment, Layout, Profile, Run, Struct
-from scripts.rounds import Measured
 from scripts.statistics.intervals import spend
 from scripts.statistics.spread import Prior
+from scripts.verdict.rounds import Measured
 
 SCHEMA_VERSION = 1
 INTERVAL = 0.05
@@ -82,7 +82,7 @@ class BackendVerdict(Struct):
 
 
 class Verdict(Struct):
-    """The record of a paired session and the only input of `comment`, read by `scripts.verdict_record`."""
+    """The record of a paired session and the only input of `comment`, read by `scripts.verdict.record`."""
 
     schema_version: int
     run_id: str
@@ -156,7 +156,8 @@ def judge(
 
 
 def judge_backend(run: Run, backend: str, comparison: Comparison, priors: Mapping[str, Prior]) -> BackendVerdict:
-    """What a run says of one backend. ``priors``: of this run's setting (`scripts.noise`), by ``backend/metric``."""
+    """What a run says of one backend. ``priors``: of this run's setting (`scripts.verdict.noise`), by
+    ``backend/metric``."""
     blocks = [block for block in run.blocks if block.backend == backend]
     reached = max((block.round for block in blocks), default=0)
     measured = Measured.of(run, backend, priors)

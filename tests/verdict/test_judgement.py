@@ -9,7 +9,7 @@ from scripts import config
 from scripts.config import Comparison
 from scripts.model import PipelineError, Run
 from scripts.statistics.spread import Prior
-from scripts.verdict import (
+from scripts.verdict.judgement import (
     BackendVerdict,
     Finding,
     Outcome,
@@ -20,7 +20,7 @@ from scripts.verdict import (
     undecided,
     worst,
 )
-from scripts.verdict_record import decode_verdict, encode_verdict
+from scripts.verdict.record import decode_verdict, encode_verdict
 from tests.factories import FAILED, make_paired_run
 
 SETTINGS = config.load()

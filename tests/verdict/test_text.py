@@ -11,8 +11,8 @@ from rich.console import Console
 
 from scripts import config
 from scripts.model import Run
-from scripts.verdict import BackendVerdict, Outcome, Verdict, broken_backend, judge
-from scripts.verdict_text import COMMENT_LIMIT, MARKER, headline, render_comment, render_terminal
+from scripts.verdict.judgement import BackendVerdict, Outcome, Verdict, broken_backend, judge
+from scripts.verdict.text import COMMENT_LIMIT, MARKER, headline, render_comment, render_terminal
 from tests.factories import make_paired_run
 
 TERMS = config.load().compare
@@ -92,7 +92,7 @@ def test_a_comment_always_fits() -> None:
 
 
 def test_labels_of_every_outcome_have_a_word_for_what_is_to_be_done() -> None:
-    from scripts.verdict_text import STYLES, TO_DO
+    from scripts.verdict.text import STYLES, TO_DO
 
     assert set(TO_DO) == set(STYLES) == set(Outcome)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import config, decision, decision_text
-from scripts.decision import LABEL, Acceptance, Decision
+from scripts import config
 from scripts.model import Event, PipelineError
 from scripts.steps.decide import main
-from scripts.verdict import Outcome, Verdict, broken_backend, judge
-from scripts.verdict_record import encode_verdict
-from scripts.verdict_text import COMMENT_LIMIT, MARKER
+from scripts.verdict import decision, decision_text
+from scripts.verdict.decision import LABEL, Acceptance, Decision
+from scripts.verdict.judgement import Outcome, Verdict, broken_backend, judge
+from scripts.verdict.record import encode_verdict
+from scripts.verdict.text import COMMENT_LIMIT, MARKER
 from tests.factories import make_paired_run
 
 SETTINGS = config.load()

@@ -10,7 +10,7 @@ import msgspec
 
 from scripts.escape import plain
 from scripts.model import METRICS, Environment, PipelineError, Profile
-from scripts.verdict import SCHEMA_VERSION, BackendVerdict, Finding, Outcome, Verdict, worst
+from scripts.verdict.judgement import SCHEMA_VERSION, BackendVerdict, Finding, Outcome, Verdict, worst
 
 MOST_ROWS = 2000
 """More backends and findings than any session has; a record with more is not one of ours."""

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from scripts import decision, decision_text
-from scripts.decision import Acceptance
 from scripts.model import PipelineError
-from scripts.verdict_record import decode_verdict
-from scripts.verdict_text import COMMENT_LIMIT, render_comment, render_terminal
-from tests.test_decision import BAD, decide
+from scripts.verdict import decision, decision_text
+from scripts.verdict.decision import Acceptance
+from scripts.verdict.record import decode_verdict
+from scripts.verdict.text import COMMENT_LIMIT, render_comment, render_terminal
+from tests.verdict.test_decision import BAD, decide
 
 VERDICT: dict[str, Any] = msgspec.to_builtins(BAD)
 DECISION: dict[str, Any] = msgspec.to_builtins(decide(BAD, BAD, Acceptance(backend="fastapi", by="event", text="x")))

@@ -15,8 +15,8 @@ import msgspec
 from scripts.bounds import Name
 from scripts.escape import plain
 from scripts.model import BROKEN, Event, PipelineError, Struct
-from scripts.verdict import BackendVerdict, Outcome, Verdict
-from scripts.verdict_record import contradiction, repeated
+from scripts.verdict.judgement import BackendVerdict, Outcome, Verdict
+from scripts.verdict.record import contradiction, repeated
 
 SCHEMA_VERSION = 1
 LABEL = "benchmark: accepted"
