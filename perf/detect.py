@@ -16,9 +16,10 @@ from rich.table import Table
 from perf.recorded import KINDS, Kind, recorded_series, score_without_steps
 from perf.scoring import MARGIN, Score, score
 from perf.series import NOISES, SIZES, Labelled, Noise, labelled_series
-from scripts import charts, config
+from scripts import config
 from scripts.config import ROOT
 from scripts.model import Struct
+from scripts.report import charts
 
 SEED = 20261124
 """Of the published tables. Tuning used 1000 to 1999."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts import charts, false_alarms
+from scripts import false_alarms
 from scripts.calibration import (
     CalibrationSession,
     Effect,
@@ -25,6 +25,7 @@ from scripts.calibration import (
 from scripts.certainty import SESSION_S, Certainty, compare_settings
 from scripts.config import Comparison
 from scripts.model import METRICS, Block, Direction, Run
+from scripts.report import charts
 from scripts.statistics import simulate, spread
 from scripts.statistics.spread import Prior
 from scripts.verdict.judgement import judge_backend, looks, undecided

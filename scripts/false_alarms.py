@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from scripts import charts
 from scripts.config import Comparison
 from scripts.model import Profile, Struct
+from scripts.report import charts
 from scripts.statistics import simulate
 from scripts.statistics.spread import Prior
 from scripts.verdict.judgement import looks

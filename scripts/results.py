@@ -12,10 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts import prose, records, words
+from scripts import records, words
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import Commit, PipelineError, Run
 from scripts.recorder import INTERRUPTED
+from scripts.report import sentences
 
 
 def make_run_id(commit: Commit, now: datetime) -> str:
@@ -96,7 +97,7 @@ def exit_code(run: Run) -> int:
 def check_usable(run: Run) -> None:
     """Raise PipelineError where a session went to its end and nothing counts of one of its backends."""
     if run.complete and run.lacking:
-        raise PipelineError(prose.missing(run), prose.what_to_do(run))
+        raise PipelineError(sentences.missing(run), sentences.what_to_do(run))
 
 
 def _mention_unfinished(results: Path, console: Console) -> None:

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, prose
+from scripts import checkout, config
 from scripts.config import Backend, Config
 from scripts.model import Arm, Commit, PipelineError, Profile, Run, Struct
 from scripts.paired import PairedSession
 from scripts.parity.contract import check_parity, summarise
 from scripts.progress import PairedProgress
 from scripts.recorder import INTERRUPTED, Recorder
+from scripts.report import sentences
 from scripts.stack import Say, Target, TargetError
 from scripts.stack.choice import open_stack
 from scripts.stack.leftovers import CACHE
@@ -94,7 +95,7 @@ def whole(run: Run) -> Run:
     if not run.complete:
         raise PipelineError(f"the session stopped: {run.stopped_by}", "nothing of it is stored; run this again")
     if len(run.lacking) == len(run.backends):
-        raise PipelineError(prose.missing(run), f"nothing of it is stored; {prose.what_to_do(run)}")
+        raise PipelineError(sentences.missing(run), f"nothing of it is stored; {sentences.what_to_do(run)}")
     return run
 
 

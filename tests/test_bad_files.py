@@ -20,10 +20,10 @@ from scripts.exchange import collection
 from scripts.model import PipelineError, Run
 from scripts.pages.cards import card_of
 from scripts.records import decode_run, encode_run, read_run
-from scripts.rendering import write_report
+from scripts.report.rendering import write_report
+from scripts.report.summary import summarize
 from scripts.series import gather
 from scripts.steps import build_site, detect, export, report
-from scripts.summary import summarize
 from scripts.verdict import noise
 from tests.factories import LABELS, make_history, make_line, make_paired_run
 from tests.steps.test_detect_history import recorded

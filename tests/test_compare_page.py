@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
-from scripts import prose, store
-from scripts.contrast import contrast
+from scripts import store
 from scripts.model import METRICS, Run, Workload
+from scripts.report import sentences
+from scripts.report.contrast import contrast
 from scripts.statistics.intervals import log_ratio_interval
 from tests import hostile
 from tests.browser import NARROW, build, visit
@@ -81,7 +82,8 @@ def cells(page: Page, backend: str) -> dict[tuple[str, str], str]:
 
 @pytest.mark.parametrize(("one", "two"), [(FEW, FEW_AGAIN), (MANY, MANY_AGAIN), (FEW, MANY)])
 def test_says_what_the_reports_say(tab, one, two):
-    """`scripts.contrast` prints the same ratios, intervals and conditions; published numbers have five digits."""
+    """`scripts.report.contrast` prints the same ratios, intervals and conditions; published numbers have five
+    digits."""
     wanted = contrast(two, one)
     page = tab.open(address(one.id, two.id))
     assert state(page) == "Second divided by first: 4 backends at 2 levels."
@@ -90,7 +92,7 @@ def test_says_what_the_reports_say(tab, one, two):
         for level in LEVELS:
             ratio = wanted.throughput[level][name]
             assert ratio is not None
-            text = prose.interval(ratio).replace("(", "").replace(")", "") if ratio.low else f"{ratio.ratio:.2f}x"
+            text = sentences.interval(ratio).replace("(", "").replace(")", "") if ratio.low else f"{ratio.ratio:.2f}x"
             assert found[str(level), "Throughput"].startswith(text)
             said = {True: ("better", "worse"), False: ("within noise",), None: ("no interval",)}[ratio.separated]
             assert found[str(level), "Throughput"].endswith(said)
@@ -98,7 +100,7 @@ def test_says_what_the_reports_say(tab, one, two):
             ratio = by_backend[name]
             assert ratio is not None
             sums = page.locator("ul.sums li", has_text=LABELS[name]).inner_text()
-            assert f"{METRICS[metric].label} {prose.interval(ratio)}" in sums
+            assert f"{METRICS[metric].label} {sentences.interval(ratio)}" in sums
     differs = page.locator("#result").inner_text()
     for condition in wanted.conditions:
         assert condition in differs or condition.startswith("commit")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from scripts import prose, words
+from scripts import words
 from scripts.pages import overview
-from scripts.summary import summarize
+from scripts.report import sentences
+from scripts.report.summary import summarize
 from tests.catalogs import SHELL, STUDY, make_catalog
 from tests.documents import check
 from tests.factories import make_history, make_run
@@ -32,8 +33,8 @@ def test_it_says_what_the_report_says() -> None:
     run = make_run(differences=("django_asgi: 128 statements instead of 168",))
     summary = summarize(run)
     found = check(overview.render(make_catalog([run]), SHELL, run))
-    assert prose.headline(run, summary) in found.text
-    assert all(remark.text in found.text for remark in prose.remarks(run, summary))
+    assert sentences.headline(run, summary) in found.text
+    assert all(remark.text in found.text for remark in sentences.remarks(run, summary))
     assert "✗ unequal work" in found.text
     winners = found.tables["Winner at each level"]
     assert [row[0] for row in winners[1:]] == [str(level.level) for level in summary.levels]

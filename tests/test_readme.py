@@ -7,12 +7,13 @@ import statistics
 import tomllib
 from pathlib import Path
 
-from scripts import config, prose, records, words
+from scripts import config, records, words
 from scripts.config import ROOT
-from scripts.contrast import contrast
 from scripts.model import Run
+from scripts.report import sentences
+from scripts.report.contrast import contrast
+from scripts.report.summary import summarize
 from scripts.statistics.intervals import Ratio
-from scripts.summary import summarize
 from scripts.validity import PASSING, RULES
 
 TEXT = (ROOT / "README.md").read_text()
@@ -41,8 +42,8 @@ def recorded() -> Run:
 def test_the_result_is_the_recorded_run() -> None:
     run = recorded()
     summary = summarize(run)
-    assert prose.headline(run, summary) in RESULT
-    for sentence in prose.leads(run, summary):
+    assert sentences.headline(run, summary) in RESULT
+    for sentence in sentences.leads(run, summary):
         assert sentence in RESULT
     assert rows().keys() == {level.level for level in summary.levels}
     for level in summary.levels:
@@ -126,7 +127,7 @@ def test_the_containers_ratios_are_the_recorded_runs() -> None:
 
 def _ratio(ratio: Ratio | None) -> str:
     assert ratio
-    return prose.interval(ratio).replace("x", "")
+    return sentences.interval(ratio).replace("x", "")
 
 
 def test_the_verdicts_that_are_shown_say_what_is_said_of_them() -> None:

@@ -122,7 +122,7 @@ def _rounds(ratios: Floats) -> Floats:
 
 
 def _place(block: Block) -> tuple[str, str, int, int]:
-    """What a repetition of a block repeats (`scripts.summary`)."""
+    """What a repetition of a block repeats (`scripts.report.summary`)."""
     return block.arm, block.backend, block.level, block.round
 
 

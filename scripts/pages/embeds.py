@@ -18,7 +18,7 @@ def path(backend: str, metric: str, suffix: str) -> str:
 
 def files(catalog: Catalog, backend: str, shell: Shell) -> dict[str, str]:
     """The content of every file of a backend, by path, for each metric, whether it has been measured or not."""
-    from scripts import charts
+    from scripts.report import charts
 
     found = {}
     cards = [card for card in catalog.cards if backend in card.labels][-NEWEST:]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from scripts import prose, words
+from scripts import words
 from scripts.model import Run, Struct
 from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, Published, RunCard
 from scripts.pages.shell import Page, Shell, moment
-from scripts.summary import Cell, Summary, summarize
+from scripts.report import sentences
+from scripts.report.summary import Cell, Summary, summarize
 from scripts.templates import Picture, Table
 
 CURVE = 5
@@ -77,10 +78,10 @@ def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
         run=run,
         started=moment(run.started),
         summary=summary,
-        headline=prose.headline(run, summary),
-        remarks=prose.remarks(run, summary),
-        outcome=lambda level: prose.outcome(run, level),
-        notes=prose.footnotes(summary),
+        headline=sentences.headline(run, summary),
+        remarks=sentences.remarks(run, summary),
+        outcome=lambda level: sentences.outcome(run, level),
+        notes=sentences.footnotes(summary),
         standings=tuple(_standing(run, summary, position) for position in range(len(run.backends))),
         pictures=_pictures(run, summary),
         studies=tuple(
@@ -112,7 +113,7 @@ def _standing(run: Run, summary: Summary, position: int) -> Standing:
 
 def _sample(position: int) -> Markup:
     """The backend's line with its marker, as in the figures; a picture of what the label says."""
-    from scripts import charts
+    from scripts.report import charts
 
     shape = charts.marker(position, 20, 8)
     return Markup(  # numbers only
@@ -147,7 +148,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _pictures(run: Run, summary: Summary) -> tuple[Picture, ...]:
-    from scripts import rendering, study
+    from scripts.report import rendering, study
 
     figures = study.all_figures(run, summary)
     return tuple(rendering.picture(name, figures[name]) for name in FIGURES)

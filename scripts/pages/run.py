@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from scripts import prose, words
+from scripts import words
 from scripts.changes import Change
 from scripts.escape import plain
 from scripts.fingerprint import differences
@@ -16,6 +16,7 @@ from scripts.model import METRICS, DependencyChange, Event, Metric, Run, Struct
 from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, Estimate, RunCard
 from scripts.pages.shell import Page, Shell, moment
+from scripts.report import sentences
 from scripts.templates import Table
 
 NEWEST, AT_CHANGES = 20, 500
@@ -87,11 +88,11 @@ def render(run: Run, card: RunCard, facts: RunFacts, shell: Shell) -> str:
         "paired": _paired(card),
     }
     if facts.detailed:
-        from scripts import rendering  # figures and frames take half a second to import, and few pages need them
-        from scripts.summary import summarize
+        from scripts.report import rendering  # figures and frames take half a second to import, and few pages need them
+        from scripts.report.summary import summarize
 
         return shell.render("run.html", page, **shown, **rendering.context(run, summarize(run)))
-    shown |= {"headline": _headline(card), "tables": tuple(_tables(card)), "command": prose.command(run)}
+    shown |= {"headline": _headline(card), "tables": tuple(_tables(card)), "command": sentences.command(run)}
     return shell.render("run_brief.html", page, **shown)
 
 
@@ -134,7 +135,7 @@ def _headline(card: RunCard) -> str:
             first = max(measured, key=measured.__getitem__)
             wins[first] = wins.get(first, 0) + 1
     ordered = dict(sorted(wins.items(), key=lambda item: (-item[1], item[0])))
-    return prose.leaders(card.labels, ordered, len(card.levels), unequal=bool(card.unequal))
+    return sentences.leaders(card.labels, ordered, len(card.levels), unequal=bool(card.unequal))
 
 
 def _tables(card: RunCard) -> Iterable[Markup]:

@@ -12,8 +12,9 @@ from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
-from scripts import prose, words
+from scripts import words
 from scripts.model import Struct
+from scripts.report import sentences
 from scripts.templates import environment
 
 CSP = "; ".join(
@@ -124,7 +125,7 @@ WORDS = {
     "day": day,
     "figure": words.figure,
     "percent": words.percent,
-    "interval": prose.interval,
+    "interval": sentences.interval,
     "count": words.count,
     "listing": words.listing,
 }

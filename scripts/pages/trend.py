@@ -59,7 +59,7 @@ def is_backfilled(cards: Sequence[RunCard]) -> bool:
 
 def picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = "") -> Picture:
     """A metric over all levels, run by run; what cannot be compared is a line of its own. ``title``: not the metric."""
-    from scripts import charts  # pygal takes time to import, and not every build draws
+    from scripts.report import charts  # pygal takes time to import, and not every build draws
 
     numbers = numbered(catalog)
     series: dict[str, dict[int, float | None]] = {}

@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, events, gaps, options, prose, store, terminal
+from scripts import checkout, config, events, gaps, options, store, terminal
 from scripts.config import Config
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.gaps import Gap, Unmeasured
 from scripts.model import PipelineError, Profile, Run
+from scripts.report import sentences
 from scripts.results import make_run_id
 from scripts.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
@@ -137,7 +138,9 @@ def _check(run: Run | None, broken: Sequence[BackendVerdict]) -> None:
                 "move the anchor (history/anchor.toml) to a commit where it runs, or leave it out with --backends",
             )
     if run and run.lacking:
-        raise PipelineError(f"{run.id}: {prose.missing(run)}", f"the others are recorded; {prose.what_to_do(run)}")
+        raise PipelineError(
+            f"{run.id}: {sentences.missing(run)}", f"the others are recorded; {sentences.what_to_do(run)}"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

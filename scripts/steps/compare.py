@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, config, events, options, prose, runner, terminal
+from scripts import checkout, config, events, options, runner, terminal
 from scripts.model import Commit, Run
 from scripts.records import replace
+from scripts.report import sentences
 from scripts.results import exit_code, keep, make_run_id, measure_into
 from scripts.sides import Job, find_sides, measure_sides
 from scripts.stack import TargetError
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
     def say(run: Run | None, folder: Path) -> Verdict:
         priors = noise.priors_for(run) if run else {}
-        again = prose.command(run, [backend.backend for backend in broken]) if run else command
+        again = sentences.command(run, [backend.backend for backend in broken]) if run else command
         verdict = judge(run, sides.baseline, sides.candidate, settings.compare, priors, again, broken)
         replace(folder / "verdict.json", encode_verdict(verdict))
         regressed = [backend.backend for backend in verdict.backends if backend.outcome is Outcome.REGRESSION]

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import config, prose, records, store, words
+from scripts import config, records, store, words
 from scripts.data_branch import DataBranch
 from scripts.model import PipelineError, Run
+from scripts.report import sentences
 
 EPILOG = """\
 examples:
@@ -87,7 +88,7 @@ def _check(run: Run, results: Path) -> None:
     if not run.complete:
         raise PipelineError(f"{results}: the session stopped early: {run.stopped_by}", "record a complete run")
     if len(run.lacking) == len(run.backends):
-        raise PipelineError(f"{results}: nothing of it counts: {prose.missing(run)}", prose.what_to_do(run))
+        raise PipelineError(f"{results}: nothing of it counts: {sentences.missing(run)}", sentences.what_to_do(run))
     if run.commit.dirty:
         raise PipelineError(
             f"{results}: measured code that {run.commit.sha[:7] or 'no commit'} does not contain",

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import terminal
-from scripts.contrast import contrast, render_contrast
 from scripts.model import PipelineError
 from scripts.records import read_run
-from scripts.rendering import write_report
-from scripts.summary import render_terminal, summarize
+from scripts.report.contrast import contrast, render_contrast
+from scripts.report.rendering import write_report
+from scripts.report.summary import summarize
+from scripts.report.terminal import render_terminal
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,7 +5,7 @@
   const { count, element, figure, interval, moment, plain, row, table } = benchText;
   const { geometricMean, logRatioInterval, separated } = benchStats;
   const OFFERED = 300; // runs in the list of the inputs
-  const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/contrast.py
+  const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/report/contrast.py
   const form = document.getElementById("sides"), state = document.getElementById("state"), result = document.getElementById("result");
 
   const RUN_ID = /^\d{8}T\d{6}Z-([0-9a-f]{7,40}|nocommit)-[0-9A-Za-z.]+$/; // as in scripts/store.py
@@ -61,7 +61,7 @@
 
   // --- what is compared
 
-  /** What of environment, settings and code differs, as conditions of scripts/contrast.py. */
+  /** What of environment, settings and code differs, as conditions of scripts/report/contrast.py. */
   function conditions(a, b) {
     const found = a.layout === b.layout ? [] : [`layout: ${b.layout ?? "one version alone"} instead of ${a.layout ?? "one version alone"}`];
     for (const part of ["environment", "limits", "workload"]) {

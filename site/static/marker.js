@@ -1,4 +1,4 @@
-/* The marker of a series around a point, as scripts/charts.py draws it: circle, square, triangle, diamond, cross, and
+/* The marker of a series around a point, as scripts/report/charts.py draws it: circle, square, triangle, diamond, cross, and
    again. */
 "use strict";
 

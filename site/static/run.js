@@ -1,6 +1,6 @@
 /* The brief page of a run: a curve for each backend above each table, drawn from the table's own numbers; and from the
    run's data most of the rest of the report: the study's other figures, parity, validity, environment, blocks.
-   Shapes, dashes and class names are those of scripts/charts.py, so that charts.css styles these, too. */
+   Shapes, dashes and class names are those of scripts/report/charts.py, so that charts.css styles these, too. */
 "use strict";
 
 const { NOTHING, count, drawing, element, plain, row, table } = benchText;
@@ -75,7 +75,7 @@ function show(figure, title, box, content) {
   return figure;
 }
 
-/* The study's figures that are of no metric: titles and sums are those of scripts/study.py and scripts/summary.py. */
+/* The study's figures that are of no metric: titles and sums are those of scripts/report/study.py and scripts/report/summary.py. */
 function studied({ blocks, backends, labels }) {
   const rows = blocks.level.map((_, place) => place).filter((place) => !blocks.arm[place]);
   const xs = [...new Set(rows.map((place) => blocks.level[place]))].sort((one, two) => one - two);

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import config, options, prose
+from scripts import config, options
 from scripts.config import Config
 from scripts.model import Profile, Run
+from scripts.report import sentences
 from scripts.steps import bench, compare
 from tests.factories import make_paired_run, make_run
 
@@ -59,13 +60,13 @@ def test_a_session(differences: tuple[str, ...]) -> None:
     run = single()
     parity = tuple(msgspec.structs.replace(entry, differences=differences) for entry in run.parity)
     run = msgspec.structs.replace(run, parity=parity)
-    assert_the_same(run, parsed(prose.command(run), "bench"))
-    assert_the_same(plain := make_run(), parsed(prose.command(plain), "bench"))
+    assert_the_same(run, parsed(sentences.command(run), "bench"))
+    assert_the_same(plain := make_run(), parsed(sentences.command(plain), "bench"))
 
 
 def test_a_paired_session() -> None:
     run = paired()
-    args = parsed(prose.command(run), "compare")
+    args = parsed(sentences.command(run), "compare")
     assert_the_same(run, args)
     assert (args.base, args.head) == ("b" * 40, run.commit.sha)
 
@@ -73,23 +74,23 @@ def test_a_paired_session() -> None:
 def test_a_paired_session_of_changes_that_no_commit_has() -> None:
     run = paired()
     dirty = msgspec.structs.replace(run, commit=msgspec.structs.replace(run.commit, dirty=True))
-    assert parsed(prose.command(dirty), "compare").head is None
+    assert parsed(sentences.command(dirty), "compare").head is None
 
 
 def test_backends_that_could_not_be_measured_are_asked_for_again() -> None:
-    assert parsed(prose.command(paired(), ["fastapi"]), "compare").backends == "fastapi,django_asgi"
+    assert parsed(sentences.command(paired(), ["fastapi"]), "compare").backends == "fastapi,django_asgi"
 
 
 @pytest.mark.parametrize("step", PARSERS)
 def test_no_option_is_forgotten(step: str) -> None:
     """A new one is in the command, or said here to change nothing that is measured."""
     run = single() if step == "bench" else paired()
-    words = set(shlex.split(prose.command(msgspec.structs.replace(run, limited=False))))
+    words = set(shlex.split(sentences.command(msgspec.structs.replace(run, limited=False))))
     there = {action.dest for action in PARSERS[step]._actions if words.intersection(action.option_strings)}
     named = {action.dest for action in PARSERS[step]._actions if action.option_strings}
     assert named - OTHERS - there <= {"allow_unequal"}
 
 
 def test_the_project_is_named_where_it_is_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(prose, "PREFIX", f"BENCH_PROJECT={tmp_path} ")
-    assert prose.command(make_run()).startswith(f"BENCH_PROJECT={tmp_path} ./start_benchmark.sh -s bench -- full ")
+    monkeypatch.setattr(sentences, "PREFIX", f"BENCH_PROJECT={tmp_path} ")
+    assert sentences.command(make_run()).startswith(f"BENCH_PROJECT={tmp_path} ./start_benchmark.sh -s bench -- full ")

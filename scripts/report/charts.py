@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
@@ -20,10 +19,11 @@ import pygal
 import resvg_py
 from pygal.etree import etree
 
+from scripts.config import ROOT
 from scripts.escape import plain
 from scripts.model import Struct
 
-STYLE = Path(__file__).parent.parent / "site" / "static" / "charts.css"
+STYLE = ROOT / "site" / "static" / "charts.css"
 WIDTH, HEIGHT = 640, 420
 PNG_ZOOM = 2
 COLOURS = 7

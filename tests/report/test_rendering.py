@@ -11,8 +11,8 @@ import pytest
 
 from scripts import words
 from scripts.model import PipelineError, Run
-from scripts.rendering import artifacts, context, render_html, write_report
-from scripts.summary import summarize
+from scripts.report.rendering import artifacts, context, render_html, write_report
+from scripts.report.summary import summarize
 from tests.factories import LABELS, make_run
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}\x1b[2J\u202e \"'>&amp;"

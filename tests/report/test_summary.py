@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from scripts import prose
 from scripts.config import ROOT
 from scripts.model import METRICS, Run
 from scripts.records import read_run
-from scripts.summary import render_terminal, summarize
+from scripts.report import sentences
+from scripts.report.summary import summarize
+from scripts.report.terminal import render_terminal
 from tests.factories import FAILED, LABELS, make_block, make_paired_run, make_run
 
 ESCAPE = "\x1b"
@@ -84,7 +85,7 @@ def test_a_session_without_a_valid_block_has_no_winner() -> None:
     run = make_run(levels=(10,), rounds=1, invalid=[(name, 10, 0) for name in LABELS])
     summary = summarize(run)
     assert summary.levels[0].winner is None
-    assert prose.headline(run, summary) == "No block is valid: there is no result."
+    assert sentences.headline(run, summary) == "No block is valid: there is no result."
     assert "INVALID" in terminal(run)
 
 
@@ -110,9 +111,9 @@ def test_a_lead_within_noise_is_said() -> None:
     summary = summarize(run)
     level = summary.levels[0]
     assert level.rivals
-    assert "within noise of" in prose.outcome(run, level)
+    assert "within noise of" in sentences.outcome(run, level)
     assert "within noise" in terminal(run)
-    assert "within noise at 10 users" in " ".join(prose.leads(run, summary))
+    assert "within noise at 10 users" in " ".join(sentences.leads(run, summary))
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -141,8 +142,8 @@ def test_one_round_says_that_there_is_no_interval() -> None:
 def test_unequal_work_and_interruption_come_first() -> None:
     run = make_run(levels=(10,), differences=("django_asgi: 128 statements, not 168",), complete=False)
     limited = msgspec.structs.replace(run, limited=False, parity=())
-    assert [r.kind for r in prose.remarks(run, summarize(run))][:2] == ["bad", "bad"]
-    assert "Unequal work" in prose.headline(run, summarize(run))
+    assert [r.kind for r in sentences.remarks(run, summarize(run))][:2] == ["bad", "bad"]
+    assert "Unequal work" in sentences.headline(run, summarize(run))
     text = terminal(limited)
     for words in ("Parity was not checked", "No limits were in force", "interrupted (Ctrl-C)"):
         assert words in text
@@ -158,10 +159,10 @@ def test_hostile_labels_and_details_are_only_text() -> None:
 def test_a_backend_of_which_nothing_counts_is_named_with_its_rules() -> None:
     run = make_run(levels=(10, 20), rounds=1, invalid=[("fastapi", 10, 0), ("fastapi", 20, 0), ("django_wsgi", 10, 0)])
     assert run.lacking == ("fastapi",)
-    assert prose.missing(run) == "no valid block of FastAPI (generator 2x)"
-    assert prose.missing(run) in terminal(run, 300)
+    assert sentences.missing(run) == "no valid block of FastAPI (generator 2x)"
+    assert sentences.missing(run) in terminal(run, 300)
     assert make_run().lacking == ()
-    assert prose.missing(make_run()) == ""
+    assert sentences.missing(make_run()) == ""
 
 
 def test_a_pair_counts_only_where_both_arms_do() -> None:
@@ -170,7 +171,7 @@ def test_a_pair_counts_only_where_both_arms_do() -> None:
     half = [msgspec.structs.replace(b, violations=(FAILED,)) if b.arm == "baseline" else b for b in run.blocks]
     lacking = msgspec.structs.replace(run, blocks=tuple(half))
     assert lacking.lacking == ("fastapi",)
-    assert prose.missing(lacking) == f"no valid pair of FastAPI (failures {len(half) // 2}x)"
+    assert sentences.missing(lacking) == f"no valid pair of FastAPI (failures {len(half) // 2}x)"
     other_arm = [b for b in run.blocks if (b.arm == "baseline") == bool(b.index % 2)]
     assert msgspec.structs.replace(run, blocks=tuple(other_arm)).lacking == ("fastapi",), "no two of one pair"
     assert make_paired_run(rounds=2, invalid_rounds=(1,)).lacking == ()
@@ -178,9 +179,9 @@ def test_a_pair_counts_only_where_both_arms_do() -> None:
 
 def test_what_helps_depends_on_the_rules() -> None:
     places = [(name, 10, 0) for name in LABELS]
-    assert "when nothing else runs" in prose.what_to_do(make_run(levels=(10,), rounds=1, invalid=places))
+    assert "when nothing else runs" in sentences.what_to_do(make_run(levels=(10,), rounds=1, invalid=places))
     failed = make_run(levels=(10,), rounds=1, invalid=places, violation=FAILED)
-    assert prose.what_to_do(failed).startswith("mend this, then measure again: 12 of 310 requests failed")
+    assert sentences.what_to_do(failed).startswith("mend this, then measure again: 12 of 310 requests failed")
 
 
 def used(run: Run, own: float, database: float) -> Run:
@@ -198,7 +199,7 @@ def used(run: Run, own: float, database: float) -> Run:
 
 
 def held_back(run: Run) -> list[str]:
-    return [r.text for r in prose.remarks(run, summarize(run)) if " back. " in r.text]
+    return [r.text for r in sentences.remarks(run, summarize(run)) if " back. " in r.text]
 
 
 def test_a_backend_that_its_servants_held_back_is_named() -> None:

@@ -15,7 +15,7 @@ from scripts.statistics.intervals import Ratio
 from scripts.words import count, count_cpus, listing
 
 if TYPE_CHECKING:  # summary.py uses this module for the terminal
-    from scripts.summary import Cell, Level, Summary
+    from scripts.report.summary import Cell, Level, Summary
 
 BUSY, NEARLY_BUSY = 0.92, 0.75
 """Shares of a CPU: a backend below the first, with its servants above the second, was held back by them."""

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from scripts.study import all_figures, render_markdown, render_results, results, study_figures
-from scripts.summary import summarize
+from scripts.report.study import all_figures, render_markdown, render_results, results, study_figures
+from scripts.report.summary import summarize
 from tests.factories import LABELS, make_run
 
 KEYS = {

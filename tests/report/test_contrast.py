@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts.contrast import contrast
 from scripts.model import PipelineError, Run
 from scripts.records import write_run
+from scripts.report.contrast import contrast
 from scripts.steps.report import main
 from tests.factories import make_paired_run, make_run
 

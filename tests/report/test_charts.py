@@ -15,12 +15,23 @@ import resvg_py
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.charts import COLOURS, DAY_S, Figure, day_ticks, draw, marker, standalone, ticks_between, to_png, y_ticks
-from scripts.study import study_figures
-from scripts.summary import summarize
+from scripts.report.charts import (
+    COLOURS,
+    DAY_S,
+    Figure,
+    day_ticks,
+    draw,
+    marker,
+    standalone,
+    ticks_between,
+    to_png,
+    y_ticks,
+)
+from scripts.report.study import study_figures
+from scripts.report.summary import summarize
 from tests.factories import make_run
 
-GOLDEN = Path(__file__).parent / "data" / "throughput_vs_concurrency.svg"
+GOLDEN = Path(__file__).parent.parent / "data" / "throughput_vs_concurrency.svg"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -118,7 +129,7 @@ def test_png_shows_text_on_a_machine_without_fonts(monkeypatch: pytest.MonkeyPat
     svg = standalone(draw(figure(a={10: 1.0, 20: 2.0})))
     with_fonts = to_png(svg)
     bare = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
-    monkeypatch.setattr("scripts.charts.resvg_py.svg_to_bytes", bare)
+    monkeypatch.setattr("scripts.report.charts.resvg_py.svg_to_bytes", bare)
     assert to_png(svg) == with_fonts
     rows = first_rows(with_fonts, 64)
     title = [pixel for row in rows[20:] for pixel in row[::4]]

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
-from scripts import charts, prose, study, words
+from scripts import words
 from scripts.model import METRICS, Run
 from scripts.records import replace
-from scripts.summary import Cell, Summary, summarize
+from scripts.report import charts, sentences, study
+from scripts.report.summary import Cell, Summary, summarize
 from scripts.templates import SITE, Picture, Row, Table, environment
 
 
@@ -55,13 +56,13 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
     return {
         "run": run,
         "summary": summary,
-        "headline": prose.headline(run, summary),
-        "leads": prose.leads(run, summary),
-        "remarks": prose.remarks(run, summary),
-        "outcome": lambda level: prose.outcome(run, level),
+        "headline": sentences.headline(run, summary),
+        "leads": sentences.leads(run, summary),
+        "remarks": sentences.remarks(run, summary),
+        "outcome": lambda level: sentences.outcome(run, level),
         "figure": words.figure,
-        "interval": prose.interval,
-        "notes": prose.footnotes(summary),
+        "interval": sentences.interval,
+        "notes": sentences.footnotes(summary),
         "pictures": pictures,
         "levels": tuple((level.level, _level_table(run, level.cells)) for level in summary.levels),
         "parity": _parity_table(run),
@@ -69,7 +70,7 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
         "blocks": _blocks_table(run),
         "environment": _environment_table(run),
         "packages": _packages_table(run),
-        "command": prose.command(run),
+        "command": sentences.command(run),
     }
 
 

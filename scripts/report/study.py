@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from scripts import prose, words
-from scripts.charts import Figure
+from scripts import words
 from scripts.escape import markdown
 from scripts.model import Run
-from scripts.summary import Cell, Summary
+from scripts.report import sentences
+from scripts.report.charts import Figure
+from scripts.report.summary import Cell, Summary
 
 X_TITLE = "concurrent users"
 
@@ -120,11 +121,16 @@ def render_results(run: Run, summary: Summary) -> bytes:
 def render_markdown(run: Run, summary: Summary) -> str:
     """The study's report: the outcome first, then its tables, then what they rest on."""
     labels = [run.labels[name] for name in run.backends]
-    notes = prose.footnotes(summary)
-    lines = [f"# Benchmark of {markdown(', '.join(labels))}", "", f"**{markdown(prose.headline(run, summary))}**", ""]
-    lines += [f"- Where it leads, it has {markdown(lead)}." for lead in prose.leads(run, summary)]
+    notes = sentences.footnotes(summary)
+    lines = [
+        f"# Benchmark of {markdown(', '.join(labels))}",
+        "",
+        f"**{markdown(sentences.headline(run, summary))}**",
+        "",
+    ]
+    lines += [f"- Where it leads, it has {markdown(lead)}." for lead in sentences.leads(run, summary)]
     words = {"bad": "**Caution:** ", "note": "", "good": ""}
-    lines += [f"- {words[remark.kind]}{markdown(remark.text)}" for remark in prose.remarks(run, summary)]
+    lines += [f"- {words[remark.kind]}{markdown(remark.text)}" for remark in sentences.remarks(run, summary)]
     if summary.differences:
         lines += ["", "## Unequal work", "", *(f"- {markdown(text)}" for text in summary.differences)]
     lines += ["", "## Winner at each level", "", *_winners(run, summary)]
@@ -165,8 +171,8 @@ def _winners(run: Run, summary: Summary) -> list[str]:
     """The study's "Winner" table, with the winner's throughput divided by each other backend's."""
     rows = []
     for level in summary.levels:
-        ratios = ["" if cell.ratio is None else prose.interval(cell.ratio) for cell in level.cells]
-        rows.append([str(level.level), prose.outcome(run, level), *ratios])
+        ratios = ["" if cell.ratio is None else sentences.interval(cell.ratio) for cell in level.cells]
+        rows.append([str(level.level), sentences.outcome(run, level), *ratios])
     return _table(["Users", "Winner", *(f"against {run.labels[name]}" for name in run.backends)], rows)
 
 
@@ -185,6 +191,6 @@ def _facts(run: Run) -> list[str]:
         f"- {markdown(env.cpu_model)}, {env.cpu_count} CPUs; backend on {markdown(env.backend_cpus)}, "
         f"{run.limits.cpus:g} CPU and {run.limits.memory_mb} MiB each",
         f"- Profile {markdown(run.profile.name)}: {run.profile.duration_s:g} s for each backend, level and round",
-        f"- Again: {markdown(prose.command(run))}",
+        f"- Again: {markdown(sentences.command(run))}",
         "- As data: incremental\\_benchmark\\_results.json; with figures: report.html",
     ]

@@ -9,9 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from scripts import prose, words
+from scripts import words
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Metric, PipelineError, Run, Struct
+from scripts.report import sentences
 from scripts.statistics.intervals import Ratio, Rounds, log_ratio_interval
 
 SHOWN = tuple(METRICS[name] for name in ("throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"))
@@ -108,4 +109,4 @@ def render_contrast(run: Run, other: Run, found: Contrast) -> Group:
 
 
 def _cell(ratio: Ratio | None) -> str:
-    return words.NOTHING if ratio is None else prose.interval(ratio)
+    return words.NOTHING if ratio is None else sentences.interval(ratio)
