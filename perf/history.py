@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from scripts import config, store
+from scripts import config
 from scripts.config import Config
+from scripts.history import store
 from scripts.model import (
     SCHEMA_VERSION,
     Arm,

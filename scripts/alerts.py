@@ -14,10 +14,10 @@ from typing import Literal
 
 import msgspec
 
-from scripts.changes import Change, Changes, Shown, Tier
 from scripts.github import Issue
+from scripts.history.changes import Change, Changes, Shown, Tier
+from scripts.history.series import COUNTS
 from scripts.model import METRICS, Direction, Struct
-from scripts.series import COUNTS
 
 LABEL = "benchmark"
 CONFIRMING_RUNS = 2

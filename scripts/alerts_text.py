@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scripts import changes_text
 from scripts.alerts import CLOSED_BY_ITSELF, Close, Place, place_of
-from scripts.changes import Change, Shown
 from scripts.escape import code, markdown, plain
+from scripts.history import text as changes_text
+from scripts.history.changes import Change, Shown
 from scripts.verdict.text import fitted
 
 TITLE_LIMIT = 200

@@ -332,13 +332,6 @@ class Run(Struct):
 # --- what people say of the history -----------------------------------------------------------------------------
 
 
-class Anchor(Struct):
-    """The commit that nightly sessions measure as their baseline (history/anchor.toml), and why this one."""
-
-    commit: str
-    reason: str
-
-
 class Event(Struct):
     """A note pinned to a commit (history/events.toml). ``backends`` and ``metrics`` say what it is about; empty: all.
 
@@ -355,15 +348,6 @@ class Event(Struct):
     def concerns(self, backend: str, metric: str) -> bool:
         """Whether the event is about this metric of this backend."""
         return (not self.backends or backend in self.backends) and (not self.metrics or metric in self.metrics)
-
-
-class DependencyChange(Struct):
-    """A package of a backend that one of two commits has in another version; empty: it has it not at all."""
-
-    backend: str
-    package: str
-    before: str
-    after: str
 
 
 # --- series that other tools recorded ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The only reader and writer of run files; `scripts.store` is the folder that they lie in."""
+"""The only reader and writer of run files; `scripts.history.store` is the folder that they lie in."""
 
 from __future__ import annotations
 

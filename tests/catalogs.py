@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import date
 
 from scripts import config
-from scripts.findings import find
-from scripts.model import Anchor, Event, Run
+from scripts.history.events import Anchor
+from scripts.history.findings import find
+from scripts.history.series import gather
+from scripts.model import Event, Run
 from scripts.pages.cards import card_of, upgrades_of
 from scripts.pages.catalog import Catalog, Published
 from scripts.pages.shell import Shell
-from scripts.series import gather
 from tests.factories import LABELS, make_line
 
 CONFIG = config.load()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, store
+from scripts import checkout
 from scripts.config import ROOT
+from scripts.history import store
 from scripts.model import PipelineError, Run, Violation
 from tests.factories import LABELS, git, make_history
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import alerts, alerts_text, changes, config, findings, store
+from scripts import alerts, alerts_text, config
 from scripts.alerts import CLOSED_BY_ITSELF, LABEL
-from scripts.changes import Changes
 from scripts.checkout import Revision
 from scripts.github import Issue
+from scripts.history import changes, findings, store
+from scripts.history.changes import Changes
+from scripts.history.series import gather
 from scripts.model import Event, Run
-from scripts.series import gather
 from scripts.steps import alert, detect
 from tests.factories import LABELS, RUNS, make_history
 from tests.hosted.service import REPOSITORY, Service

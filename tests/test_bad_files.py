@@ -12,17 +12,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import calibration, config, findings, gaps, store
-from scripts.changes import decode
+from scripts import calibration, config
 from scripts.checkout import Revision
-from scripts.events import read_anchor, read_events
 from scripts.exchange import collection
+from scripts.history import findings, gaps, store
+from scripts.history.changes import decode
+from scripts.history.events import read_anchor, read_events
+from scripts.history.series import gather
 from scripts.model import PipelineError, Run
 from scripts.pages.cards import card_of
 from scripts.records import decode_run, encode_run, read_run
 from scripts.report.rendering import write_report
 from scripts.report.summary import summarize
-from scripts.series import gather
 from scripts.steps import build_site, detect, export, report
 from scripts.verdict import noise
 from tests.factories import LABELS, make_history, make_line, make_paired_run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.changes_text import headline
+from scripts.history.text import headline
 from scripts.model import Event
 from scripts.pages import changes as changes_page
 from tests.catalogs import SHELL, make_catalog

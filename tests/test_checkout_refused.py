@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from scripts import checkout, config
-from scripts.data_branch import DataBranch
+from scripts.history.data_branch import DataBranch
 from scripts.model import PipelineError
 from scripts.pages.reading import read_line
 from scripts.steps import detect
@@ -188,7 +188,7 @@ def test_detect_in_a_shallow_clone_is_an_error(
 ) -> None:
     clone = shallow(repository)
     monkeypatch.setattr(checkout.line, "__defaults__", (clone,))
-    monkeypatch.setattr("scripts.events.read_events", lambda *_: ())
+    monkeypatch.setattr("scripts.history.events.read_events", lambda *_: ())
     with pytest.raises(PipelineError, match="nothing can be dated"):
         detect.main(["--history", str(tmp_path), "--output", str(tmp_path / "changes.json")])
     assert not (tmp_path / "changes.json").exists()

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
-from scripts import store
+from scripts.history import store
 from scripts.model import METRICS, Run, Workload
 from scripts.report import sentences
 from scripts.report.contrast import contrast

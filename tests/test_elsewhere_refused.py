@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import store
 from scripts.config import ROOT
+from scripts.history import store
 from tests.factories import git, make_run
 
 SHOP = ROOT / "examples" / "shop"

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from scripts import config
-from scripts.findings import find
+from scripts.history.findings import find
+from scripts.history.series import gather
 from scripts.model import Event, Run
 from scripts.pages.cards import card_of, upgrades_of
 from scripts.pages.catalog import Catalog
 from scripts.pages.marks import KINDS, Mark, marks_of, numbered
-from scripts.series import gather
 from tests.factories import LABELS, make_history, make_line
 
 CONFIG = config.load()

@@ -8,8 +8,8 @@ import pytest
 
 from perf import history, site
 from scripts import checkout, config
-from scripts.changes import read
-from scripts.detection import over_history
+from scripts.history.changes import read
+from scripts.history.detection import over_history
 from scripts.steps import build_site
 from tests.factories import git
 

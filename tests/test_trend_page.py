@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
-from scripts import store
+from scripts.history import store
 from tests import hostile
 from tests.browser import NARROW, build, visit
 from tests.factories import make_run

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from scripts import fingerprint, records
+from scripts import records
 from scripts.exchange import units
+from scripts.history import fingerprint
 from scripts.model import (
     BROKEN,
     METRICS,

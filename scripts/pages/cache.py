@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from scripts.changes import Changes
+from scripts.history.changes import Changes
 from scripts.model import PipelineError, Struct
 
 Made = tuple[bytes, tuple[str, ...]]

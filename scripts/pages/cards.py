@@ -8,8 +8,9 @@ from operator import attrgetter
 
 import numpy as np
 
-from scripts import dependencies, fingerprint
-from scripts.model import METRICS, Block, DependencyChange, Run
+from scripts.history import dependencies, fingerprint
+from scripts.history.dependencies import DependencyChange
+from scripts.model import METRICS, Block, Run
 from scripts.pages.catalog import METRIC_NAMES, RunCard, Upgrade
 from scripts.statistics.intervals import Floats, mean_ratios
 

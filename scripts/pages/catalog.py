@@ -16,10 +16,12 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from scripts.changes import Change, Changes
 from scripts.checkout import Revision
 from scripts.config import Config
-from scripts.model import METRICS, Anchor, Commit, DependencyChange, Environment, Event, Layout, Struct, Workload
+from scripts.history.changes import Change, Changes
+from scripts.history.dependencies import DependencyChange
+from scripts.history.events import Anchor
+from scripts.model import METRICS, Commit, Environment, Event, Layout, Struct, Workload
 
 COLUMNS = ("value", "baseline", "ratio", "low", "high")
 """The numbers of one metric of one backend at one level: geometric means over the blocks of the candidate and of the
@@ -42,10 +44,10 @@ class RunCard(Struct):
     """One run, as lists, trends and neighbours need it.
 
     ``time``: UTC seconds since 1970 when it started, as ``started`` says in ISO 8601. ``levels``: those of its profile,
-    ascending. ``fingerprint``: of the environment (`scripts.fingerprint`), which ``place`` describes for people.
-    ``statements``: for each request, by backend, and ``unequal``: the backends whose work differs from the contract's.
-    ``blocks`` were measured in both arms, ``invalid`` of them do not count, of which ``lost`` were not made good by a
-    repetition. ``numbers``: what `value` and `ratio` read.
+    ascending. ``fingerprint``: of the environment (`scripts.history.fingerprint`), which ``place`` describes for
+    people. ``statements``: for each request, by backend, and ``unequal``: the backends whose work differs from the
+    contract's. ``blocks`` were measured in both arms, ``invalid`` of them do not count, of which ``lost`` were not made
+    good by a repetition. ``numbers``: what `value` and `ratio` read.
     """
 
     id: str

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scripts import words
-from scripts.changes import Cause, Change, Shown, Tier
-from scripts.changes_text import MOST_COMMITS, headline, size
 from scripts.checkout import Revision
-from scripts.dependencies import describe
+from scripts.history.changes import Cause, Change, Shown, Tier
+from scripts.history.dependencies import describe
+from scripts.history.series import COUNTS
+from scripts.history.text import MOST_COMMITS, headline, size
 from scripts.model import METRICS, Event, Struct
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
-from scripts.series import COUNTS
 from scripts.templates import Row, Table
 from scripts.verdict.text import percent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scripts import words
-from scripts.changes import Change
+from scripts.history.changes import Change
 from scripts.model import METRICS, Event, Metric, Struct
 from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, RunCard

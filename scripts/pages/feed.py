@@ -6,9 +6,9 @@ import uuid
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from scripts.changes import Change
-from scripts.changes_text import notes_on, size, what
 from scripts.escape import plain
+from scripts.history.changes import Change
+from scripts.history.text import notes_on, size, what
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Shell
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from scripts import changes_text, dependencies, fingerprint, words
-from scripts.changes import Change
+from scripts import words
+from scripts.history import dependencies, fingerprint
+from scripts.history import text as changes_text
+from scripts.history.changes import Change
 from scripts.model import Struct
 from scripts.pages.catalog import Catalog, RunCard
 

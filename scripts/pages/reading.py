@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from scripts import checkout, events, records, store
-from scripts.changes import Changes
+from scripts import checkout, records
 from scripts.checkout import Revision
 from scripts.config import PROJECT, Config
 from scripts.escape import plain
+from scripts.history import events, store
+from scripts.history.changes import Changes
 from scripts.model import BROKEN, PipelineError, Run, Struct
 from scripts.pages.cache import Cache
 from scripts.pages.cards import card_of, labels_of, upgrades_of
@@ -52,7 +53,7 @@ class Recorded(Struct):
 
 
 def read_runs(roots: Sequence[Path], cache: Cache, told: Told) -> Recorded:
-    """The runs beneath the roots, by the rules of `scripts.store.iterate`."""
+    """The runs beneath the roots, by the rules of `scripts.history.store.iterate`."""
     found, skipped = store.find(roots)
     paths = {str(path): path for paths in found.values() for path in paths}
     chunks: list[bytes | memoryview] = [*cache.runs().chunks]

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from markupsafe import Markup, escape
 
 from scripts import words
-from scripts.changes import Change
 from scripts.escape import plain
-from scripts.fingerprint import differences
-from scripts.model import METRICS, DependencyChange, Event, Metric, Run, Struct
+from scripts.history.changes import Change
+from scripts.history.dependencies import DependencyChange
+from scripts.history.fingerprint import differences
+from scripts.model import METRICS, Event, Metric, Run, Struct
 from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, Estimate, RunCard
 from scripts.pages.shell import Page, Shell, moment

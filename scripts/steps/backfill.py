@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import checkout, config, events, gaps, options, store, terminal
+from scripts import checkout, config, options, terminal
 from scripts.config import Config
 from scripts.escape import TEXT_LIMIT, plain
-from scripts.gaps import Gap, Unmeasured
+from scripts.history import events, gaps, store
+from scripts.history.gaps import Gap, Unmeasured
 from scripts.model import PipelineError, Profile, Run
 from scripts.report import sentences
 from scripts.results import make_run_id

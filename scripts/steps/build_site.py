@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import changes, checkout, config, terminal, words
-from scripts.changes import Changes
+from scripts import checkout, config, terminal, words
 from scripts.config import Config
 from scripts.escape import plain
+from scripts.history import changes
+from scripts.history.changes import Changes
 from scripts.pages.cache import Cache, State
 from scripts.pages.output import Output, code_digest, digest
 from scripts.pages.plan import plan
@@ -115,7 +116,7 @@ def _changes(state: State, key: bytes, roots: Sequence[Path], settings: Config, 
     """The changes of the history, as remembered where nothing is new."""
     if state.changes and state.changes_key == key:
         return state.changes
-    from scripts.detection import over_history  # scipy takes a second, which a site without news does not need
+    from scripts.history.detection import over_history  # scipy takes a second, which a site without news does not need
 
     return over_history(roots, settings, line, lambda _: None)
 

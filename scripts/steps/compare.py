@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, config, events, options, runner, terminal
+from scripts import checkout, config, options, runner, terminal
+from scripts.history import events
 from scripts.model import Commit, Run
 from scripts.records import replace
 from scripts.report import sentences

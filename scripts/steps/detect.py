@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from scripts import changes, changes_text, config, imported, terminal
-from scripts.detection import over_history
+from scripts import config, imported, terminal
 from scripts.exchange import collection
+from scripts.history import changes
+from scripts.history import text as changes_text
+from scripts.history.detection import over_history
 from scripts.model import PipelineError
 from scripts.records import replace
 from scripts.statistics.changepoints import change_points

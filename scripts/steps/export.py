@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import records, store
+from scripts import records
 from scripts.config import PROJECT
 from scripts.exchange import FORMATS, collection, describe
+from scripts.history import store
 from scripts.model import Collection, PipelineError
 
 EPILOG = """\

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import config, records, store, words
-from scripts.data_branch import DataBranch
+from scripts import config, records, words
+from scripts.history import store
+from scripts.history.data_branch import DataBranch
 from scripts.model import PipelineError, Run
 from scripts.report import sentences
 

@@ -8,7 +8,7 @@
   const SUMMED_UP = ["throughput_rps", "cpu_ms_per_request", "database_cpu_ms_per_request"]; // SHOWN of scripts/report/contrast.py
   const form = document.getElementById("sides"), state = document.getElementById("state"), result = document.getElementById("result");
 
-  const RUN_ID = /^\d{8}T\d{6}Z-([0-9a-f]{7,40}|nocommit)-[0-9A-Za-z.]+$/; // as in scripts/store.py
+  const RUN_ID = /^\d{8}T\d{6}Z-([0-9a-f]{7,40}|nocommit)-[0-9A-Za-z.]+$/; // as in scripts/history/store.py
 
   // --- from what the reader names to two sides, each an arm of a run
 

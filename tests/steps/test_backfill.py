@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import checkout, store
+from scripts import checkout
 from scripts.config import ROOT
-from scripts.gaps import read_unmeasured
+from scripts.history import store
+from scripts.history.gaps import read_unmeasured
 from scripts.model import PipelineError
 from scripts.sides import whole
 from scripts.steps.backfill import main

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import store
+from scripts.history import store
 from scripts.model import METRICS, PipelineError
 from scripts.pages import badges, feed, published, tables
 from scripts.pages.cache import Cache

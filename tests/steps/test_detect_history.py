@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import store
-from scripts.changes import Cause, Changes, decode
 from scripts.checkout import Revision
-from scripts.detection import explained, until
-from scripts.model import DependencyChange, PipelineError, Run
+from scripts.history import store
+from scripts.history.changes import Cause, Changes, decode
+from scripts.history.dependencies import DependencyChange
+from scripts.history.detection import explained, until
+from scripts.model import PipelineError, Run
 from scripts.steps.detect import main
 from tests.factories import LABELS, RUNS, make_history
 

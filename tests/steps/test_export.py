@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import store
 from scripts.config import ROOT
 from scripts.exchange import FORMATS, collection
+from scripts.history import store
 from scripts.model import PipelineError
 from scripts.steps import export, import_
 from tests.factories import make_run

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import records, store
+from scripts import records
+from scripts.history import store
 from scripts.model import PipelineError, Run
 from scripts.steps import record
 from tests.factories import FAILED, LABELS, git, make_paired_run, make_run

@@ -2,7 +2,7 @@
 
 There is one naming rule, `locate`: run ``20261123T234538Z-505d93b-de89bc`` lies at
 ``runs/2026/11/20261123T234538Z-505d93b-de89bc.json`` beneath a root. A root is ``history/`` or a checkout of the data
-branch (`scripts.data_branch`). Files are added whole and never written again.
+branch (`scripts.history.data_branch`). Files are added whole and never written again.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ import math
 import msgspec
 import pytest
 
-from scripts import fingerprint
+from scripts.history import fingerprint
+from scripts.history.series import COUNTS, Series, gather
 from scripts.model import METRICS
-from scripts.series import COUNTS, Series, gather
 from tests.factories import LABELS, LIMITED_BY_K6, make_history, make_line, make_run
 
 

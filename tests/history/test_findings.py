@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from scripts import config
-from scripts.changes import Cause, Change, Changes, Tier, decode, encode
-from scripts.changes_text import headline, notes_on, render
 from scripts.checkout import Revision
-from scripts.findings import find
+from scripts.history.changes import Cause, Change, Changes, Tier, decode, encode
+from scripts.history.findings import find
+from scripts.history.series import gather
+from scripts.history.text import headline, notes_on, render
 from scripts.model import Event, PipelineError, Run
-from scripts.series import gather
 from tests.factories import LABELS, make_history, make_line
 
 TERMS = config.load().detect

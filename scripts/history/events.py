@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from scripts import checkout, config
-from scripts.model import METRICS, Anchor, Event, PipelineError
+from scripts.model import METRICS, Event, PipelineError, Struct
+
+
+class Anchor(Struct):
+    """The commit that nightly sessions measure as their baseline (history/anchor.toml), and why this one."""
+
+    commit: str
+    reason: str
+
 
 ANCHOR = "anchor.toml"
 EVENTS = "events.toml"

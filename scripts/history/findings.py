@@ -19,12 +19,12 @@ from itertools import takewhile
 
 import msgspec
 
-from scripts.changes import SCHEMA_VERSION, Cause, Change, Changes, Shown, Tier
 from scripts.checkout import Revision
 from scripts.config import Detection
-from scripts.evidence import AGREES, Evidence, Seed, p_value
+from scripts.history.changes import SCHEMA_VERSION, Cause, Change, Changes, Shown, Tier
+from scripts.history.evidence import AGREES, Evidence, Seed, p_value
+from scripts.history.series import Frame, Moment, Series
 from scripts.model import METRICS, Direction, Event
-from scripts.series import Frame, Moment, Series
 from scripts.statistics.changepoints import SHORTEST
 
 INTERVAL = 0.05

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from scripts.checkout import Revision
+from scripts.history.series import Moment, Series
 from scripts.model import Struct
-from scripts.series import Moment, Series
 from scripts.statistics.changepoints import SHORTEST, autocorrelation, change_points
 from scripts.statistics.intervals import Effect
 

@@ -8,11 +8,11 @@ import random
 import pytest
 
 from scripts import config
-from scripts.changes import Changes
 from scripts.checkout import Revision
-from scripts.findings import find
+from scripts.history.changes import Changes
+from scripts.history.findings import find
+from scripts.history.series import Frame, Moment, Series
 from scripts.model import Workload
-from scripts.series import Frame, Moment, Series
 from tests.factories import LABELS, make_line
 
 TERMS = config.load().detect

@@ -10,8 +10,8 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from scripts import fingerprint
 from scripts.checkout import Revision
+from scripts.history import fingerprint
 from scripts.model import METRICS, Layout, ParitySummary, Run, Struct, Workload
 from scripts.verdict.rounds import by_round, log_ratios
 

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from scripts import data_branch
 from scripts.config import ROOT
-from scripts.data_branch import ATTEMPTS, BACKOFF_LIMIT_S, UNREACHABLE_ATTEMPTS, DataBranch, backoff_s
+from scripts.history import data_branch
+from scripts.history.data_branch import ATTEMPTS, BACKOFF_LIMIT_S, UNREACHABLE_ATTEMPTS, DataBranch, backoff_s
 from scripts.model import PipelineError
 from tests.factories import git
 
@@ -21,7 +21,7 @@ PUSHERS = 10
 PUSH = f"""
 import sys
 from pathlib import Path, PurePosixPath
-from scripts.data_branch import DataBranch
+from scripts.history.data_branch import DataBranch
 clone, remote, number, start = sys.argv[1:]
 branch = DataBranch(Path(clone), remote, "history")
 Path(start, number).touch()

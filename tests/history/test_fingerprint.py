@@ -7,8 +7,8 @@ import re
 import msgspec
 import pytest
 
-from scripts import fingerprint
 from scripts.config import ROOT
+from scripts.history import fingerprint
 from scripts.model import Environment, Limits
 from scripts.records import read_run
 from tests.factories import make_run

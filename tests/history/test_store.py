@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts import records, store
+from scripts import records
 from scripts.config import ROOT
+from scripts.history import store
 from scripts.model import PipelineError, Run
 from tests.factories import make_run
 

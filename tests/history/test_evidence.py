@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from scripts.evidence import Judged, edges, p_value
-from scripts.series import Moment
+from scripts.history.evidence import Judged, edges, p_value
+from scripts.history.series import Moment
 
 
 def noisy(*parts: tuple[int, float], cv: float = 0.01, seed: int = 1, phi: float = 0.0) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.gaps import Gap, Unmeasured, forget, have, next_gap, note, read_unmeasured, wanted
+from scripts.history.gaps import Gap, Unmeasured, forget, have, next_gap, note, read_unmeasured, wanted
 from tests.factories import LIMITED_BY_K6, make_history, make_line, make_paired_run
 
 NOTE = Unmeasured(

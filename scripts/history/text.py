@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts import words
-from scripts.changes import Cause, Change, Changes, Shown, Tier
-from scripts.dependencies import describe
 from scripts.escape import plain
+from scripts.history.changes import Cause, Change, Changes, Shown, Tier
+from scripts.history.dependencies import describe
+from scripts.history.series import COUNTS
 from scripts.model import METRICS
-from scripts.series import COUNTS
 from scripts.verdict.text import percent
 
 MOST_COMMITS = 5

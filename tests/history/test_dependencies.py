@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import dependencies
 from scripts.config import ROOT
-from scripts.dependencies import between_commits, between_runs, compare, describe, normalise, parse_lock
+from scripts.history import dependencies
+from scripts.history.dependencies import between_commits, between_runs, compare, describe, normalise, parse_lock
 from scripts.model import Run
 from tests.factories import git, make_run
 

@@ -1,4 +1,5 @@
-"""Changes over the history: what `scripts.findings` finds, as records, and ``changes.json``. Pure, but for `read`."""
+"""Changes over the history: what `scripts.history.findings` finds, as records, and ``changes.json``. Pure, but for
+`read`."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from scripts.checkout import Revision
-from scripts.model import BROKEN, DependencyChange, Event, Layout, PipelineError, Struct
-from scripts.series import Moment
+from scripts.history.dependencies import DependencyChange
+from scripts.history.series import Moment
+from scripts.model import BROKEN, Event, Layout, PipelineError, Struct
 
 SCHEMA_VERSION = 1
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, dependencies, events, findings, fingerprint, store
-from scripts.changes import Cause, Change, Changes, Difference
+from scripts import checkout
 from scripts.config import Config
-from scripts.model import DependencyChange, PipelineError, Run
-from scripts.series import gather
+from scripts.history import dependencies, events, findings, fingerprint, store
+from scripts.history.changes import Cause, Change, Changes, Difference
+from scripts.history.dependencies import DependencyChange
+from scripts.history.series import gather
+from scripts.model import PipelineError, Run
 
 Between = Callable[[Run, Run], Iterable[DependencyChange]]
 """What changed in the packages from one run to another."""

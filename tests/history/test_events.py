@@ -10,7 +10,7 @@ import pytest
 
 from scripts import checkout, config
 from scripts.config import ROOT
-from scripts.events import parse_anchor, parse_events, read_anchor, read_events
+from scripts.history.events import parse_anchor, parse_events, read_anchor, read_events
 from scripts.model import PipelineError
 from tests.factories import LABELS, git
 

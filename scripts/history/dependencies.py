@@ -8,7 +8,17 @@ from pathlib import Path
 
 from scripts import checkout
 from scripts.config import PROJECT
-from scripts.model import DependencyChange, Run
+from scripts.model import Run, Struct
+
+
+class DependencyChange(Struct):
+    """A package of a backend that one of two commits has in another version; empty: it has it not at all."""
+
+    backend: str
+    package: str
+    before: str
+    after: str
+
 
 Packages = Mapping[str, str]
 """Version by normalised package name."""
