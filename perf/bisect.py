@@ -16,8 +16,8 @@ from rich.console import Console
 
 from scripts import calibration, config
 from scripts.model import PipelineError
-from scripts.plant import Planted, control, plant
 from scripts.records import replace
+from scripts.session.plant import Planted, control, plant
 from scripts.stack import Target
 from scripts.stack.leftovers import CACHE
 

@@ -16,7 +16,7 @@ from scripts import records
 from scripts.config import Comparison
 from scripts.escape import plain
 from scripts.model import BROKEN, METRICS, Run, Struct
-from scripts.plant import Planted
+from scripts.session.plant import Planted
 from scripts.statistics.intervals import level_slots, pooled_variance, session_variance
 from scripts.statistics.spread import Prior, Rounds, fit_prior
 from scripts.verdict.judgement import INTERVAL, Outcome, judge_backend

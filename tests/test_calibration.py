@@ -12,7 +12,7 @@ import pytest
 from scripts import calibration, calibration_text, config, false_alarms
 from scripts.calibration import CalibrationSession, Case
 from scripts.model import PipelineError
-from scripts.plant import Planted, parse
+from scripts.session.plant import Planted, parse
 from scripts.statistics import simulate
 from scripts.statistics.simulate import Drawn
 from scripts.statistics.spread import Prior

@@ -11,7 +11,7 @@ import pytest
 from scripts import certainty
 from scripts.calibration import CalibrationSession
 from scripts.model import Block, Layout, Run
-from scripts.plant import Planted
+from scripts.session.plant import Planted
 from scripts.verdict import noise
 from tests.factories import make_paired_run
 

@@ -17,7 +17,7 @@ import pytest
 from scripts import checkout, config, records
 from scripts.config import ROOT
 from scripts.model import Run
-from scripts.results import make_run_id
+from scripts.session.results import make_run_id
 from scripts.verdict.judgement import judge
 from scripts.verdict.record import encode_verdict
 from scripts.verdict.text import MARKER

@@ -7,7 +7,7 @@ import msgspec
 from scripts.calibration import CalibrationSession
 from scripts.model import Workload
 from scripts.pages import method
-from scripts.plant import Planted
+from scripts.session.plant import Planted
 from tests.catalogs import CONFIG, SHELL, make_catalog
 from tests.documents import check
 from tests.factories import make_paired_run

@@ -13,8 +13,8 @@ from scripts.model import Run
 from scripts.report import sentences
 from scripts.report.contrast import contrast
 from scripts.report.summary import summarize
+from scripts.session.validity import PASSING, RULES
 from scripts.statistics.intervals import Ratio
-from scripts.validity import PASSING, RULES
 
 TEXT = (ROOT / "README.md").read_text()
 WORDS = " ".join(TEXT.split())

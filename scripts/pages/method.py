@@ -14,8 +14,8 @@ from scripts.config import Comparison, Config
 from scripts.model import METRICS, Struct
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
+from scripts.session.validity import RULES
 from scripts.templates import Row, Table
-from scripts.validity import RULES
 
 if TYPE_CHECKING:  # it imports much of scipy, and a build that finds its results in the cache needs none of it
     from scripts.calibration import CalibrationSession, Effect, Noise
@@ -106,7 +106,7 @@ def _effects_table(effects: Iterable[Effect]) -> Table:
 
 
 def _planted(effect: Effect) -> str:
-    from scripts.plant import UNITS
+    from scripts.session.plant import UNITS
 
     planted = effect.planted
     if planted.kind == "none":

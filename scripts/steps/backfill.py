@@ -19,8 +19,8 @@ from scripts.history import events, gaps, store
 from scripts.history.gaps import Gap, Unmeasured
 from scripts.model import PipelineError, Profile, Run
 from scripts.report import sentences
-from scripts.results import make_run_id
-from scripts.sides import Job, between, measure_sides, whole
+from scripts.session.results import make_run_id
+from scripts.session.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
 from scripts.stack.leftovers import session_folder
 from scripts.verdict.judgement import BackendVerdict, Outcome, broken_backend

@@ -16,13 +16,13 @@ from scripts import checkout, config, options, terminal
 from scripts.config import Config
 from scripts.model import Commit, PipelineError, Profile, Run
 from scripts.parity.contract import check_parity, render_parity, summarise, write_parity
-from scripts.progress import SessionProgress
-from scripts.recorder import Recorder
 from scripts.report.rendering import write_report
 from scripts.report.summary import summarize
 from scripts.report.terminal import render_terminal
-from scripts.results import check_usable, exit_code, keep, make_run_id, measure_into
-from scripts.session import Session
+from scripts.session.progress import SessionProgress
+from scripts.session.recorder import Recorder
+from scripts.session.results import check_usable, exit_code, keep, make_run_id, measure_into
+from scripts.session.single import Session
 from scripts.stack import candidates
 from scripts.stack.choice import open_stack
 from scripts.stack.process import uninterrupted

@@ -16,8 +16,8 @@ from scripts import checkout, config, options, terminal, words
 from scripts.config import Config, MetricTerms
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import METRICS, Commit, PipelineError, Run
-from scripts.results import keep, make_run_id, measure_into
-from scripts.sides import Job, between, measure_sides, whole
+from scripts.session.results import keep, make_run_id, measure_into
+from scripts.session.sides import Job, between, measure_sides, whole
 from scripts.stack import TargetError
 from scripts.statistics import bisection
 from scripts.statistics.bisection import Ending, Found

@@ -15,10 +15,10 @@ from scripts import calibration, calibration_text, checkout, config, options, te
 from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
 from scripts.config import Config
 from scripts.model import Arm, Layout, PipelineError, Profile, Run
-from scripts.plant import Planted, control, parse, plant
 from scripts.records import replace
-from scripts.results import make_run_id
-from scripts.sides import Job, measure_targets, whole
+from scripts.session.plant import Planted, control, parse, plant
+from scripts.session.results import make_run_id
+from scripts.session.sides import Job, measure_targets, whole
 from scripts.stack import Target
 from scripts.stack.leftovers import session_folder
 from scripts.verdict import noise

@@ -16,8 +16,8 @@ from scripts.history import events
 from scripts.model import Commit, Run
 from scripts.records import replace
 from scripts.report import sentences
-from scripts.results import exit_code, keep, make_run_id, measure_into
-from scripts.sides import Job, find_sides, measure_sides
+from scripts.session.results import exit_code, keep, make_run_id, measure_into
+from scripts.session.sides import Job, find_sides, measure_sides
 from scripts.stack import TargetError
 from scripts.stack.process import uninterrupted
 from scripts.verdict import noise

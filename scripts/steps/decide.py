@@ -14,7 +14,7 @@ from scripts.github import GitHub
 from scripts.history import events
 from scripts.model import Event, PipelineError
 from scripts.records import replace
-from scripts.sides import find_base
+from scripts.session.sides import find_base
 from scripts.verdict import decision, decision_text
 from scripts.verdict.decision import Decision
 from scripts.verdict.judgement import BackendVerdict, Verdict, judge

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from scripts import checkout, config, runner
 from scripts.model import Workflows
-from scripts.sides import find_base
+from scripts.session.sides import find_base
 
 
 def main(arguments: Sequence[str]) -> int:

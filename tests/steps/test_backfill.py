@@ -12,7 +12,7 @@ from scripts.config import ROOT
 from scripts.history import store
 from scripts.history.gaps import read_unmeasured
 from scripts.model import PipelineError
-from scripts.sides import whole
+from scripts.session.sides import whole
 from scripts.steps.backfill import main
 from tests.factories import make_paired_run
 from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture

@@ -12,9 +12,9 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from scripts.block import Place
 from scripts.escape import plain
 from scripts.model import Block, Profile
+from scripts.session.block import Place
 
 
 def describe(block: Block) -> str:
@@ -30,7 +30,7 @@ def describe(block: Block) -> str:
 
 
 class PairedProgress:
-    """Shows a paired session: what runs, what is left at most, and the latest pair (`scripts.recorder.Progress`)."""
+    """Shows a paired session: what runs, what is left at most, and the latest pair (`recorder.Progress`)."""
 
     def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
         self._console, self._profile, self._labels = console, profile, labels
@@ -84,7 +84,7 @@ class PairedProgress:
 
 
 class SessionProgress:
-    """Shows what runs, what is left, and the latest figures (implements `scripts.recorder.Progress`)."""
+    """Shows what runs, what is left, and the latest figures (implements `scripts.session.recorder.Progress`)."""
 
     def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
         self._console, self._profile, self._labels = console, profile, labels

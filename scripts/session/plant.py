@@ -23,7 +23,7 @@ UNITS: dict[Kind, str] = {
 HOOK = '''
 
 def post_worker_init(worker):
-    """Planted: see scripts/plant.py."""
+    """Planted: see scripts/session/plant.py."""
     import inspect, time
     from benchmark import workload
 

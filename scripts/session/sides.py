@@ -14,11 +14,11 @@ from rich.console import Console
 from scripts import checkout, config
 from scripts.config import Backend, Config
 from scripts.model import Arm, Commit, PipelineError, Profile, Run, Struct
-from scripts.paired import PairedSession
 from scripts.parity.contract import check_parity, summarise
-from scripts.progress import PairedProgress
-from scripts.recorder import INTERRUPTED, Recorder
 from scripts.report import sentences
+from scripts.session.paired import PairedSession
+from scripts.session.progress import PairedProgress
+from scripts.session.recorder import INTERRUPTED, Recorder
 from scripts.stack import Say, Target, TargetError
 from scripts.stack.choice import open_stack
 from scripts.stack.leftovers import CACHE

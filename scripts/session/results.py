@@ -15,8 +15,8 @@ from rich.console import Console
 from scripts import records, words
 from scripts.escape import TEXT_LIMIT, plain
 from scripts.model import Commit, PipelineError, Run
-from scripts.recorder import INTERRUPTED
 from scripts.report import sentences
+from scripts.session.recorder import INTERRUPTED
 
 
 def make_run_id(commit: Commit, now: datetime) -> str:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from scripts.block import Place
 from scripts.model import Block, Layout, Run, Struct
-from scripts.recorder import Recorder, finish, may_pass
+from scripts.session.block import Place
+from scripts.session.recorder import Recorder, finish, may_pass
 from scripts.stack import Instance
 
 RESTART_S = 1.5

@@ -9,7 +9,7 @@ import pytest
 
 from scripts import config
 from scripts.model import Latency, Load, Resources
-from scripts.validity import RULES, judge
+from scripts.session.validity import RULES, judge
 
 BOUNDS = config.load().validity
 LATENCY = Latency(mean_ms=200.0, p50_ms=200, p90_ms=210, p95_ms=220, p99_ms=250, max_ms=300)

@@ -16,10 +16,10 @@ from scripts.config import Config
 from scripts.cpus import parse_cpu_list
 from scripts.load import k6
 from scripts.model import Arm, Block, PipelineError, Struct
+from scripts.session.validity import judge
 from scripts.stack import Instance, Stack, check_alive
 from scripts.stack.meter import Meter
 from scripts.stack.process import Process
-from scripts.validity import judge
 
 DISK_NEEDED_MB = 64
 

@@ -16,8 +16,8 @@ from scripts import config, records
 from scripts.config import ROOT
 from scripts.load import k6
 from scripts.model import PipelineError, Run
-from scripts.recorder import LOADS, Progress, Recorder, finish
-from scripts.results import measure_into
+from scripts.session.recorder import LOADS, Progress, Recorder, finish
+from scripts.session.results import measure_into
 from tests.factories import make_block, make_run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from scripts.paired import schedule_round
+from scripts.session.paired import schedule_round
 
 BACKENDS = ("fastapi", "django_wsgi", "django_asgi")
 

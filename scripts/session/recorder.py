@@ -14,10 +14,10 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from scripts import records
-from scripts.block import Place, load, measure, running
 from scripts.config import Config
 from scripts.load import k6
 from scripts.model import SCHEMA_VERSION, Block, Commit, Load, ParitySummary, PipelineError, Profile, Run
+from scripts.session.block import Place, load, measure, running
 from scripts.stack import Instance, Stack
 from scripts.stack.meter import probe
 from scripts.stack.process import uninterrupted

@@ -7,9 +7,9 @@ import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from scripts.block import Place
 from scripts.model import Profile, Run, Struct
-from scripts.recorder import Recorder, finish, may_pass
+from scripts.session.block import Place
+from scripts.session.recorder import Recorder, finish, may_pass
 from scripts.stack import Instance
 
 BLOCK_OVERHEAD_S = 0.7

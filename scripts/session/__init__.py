@@ -1,0 +1,5 @@
+"""Measuring: sessions of one arm and of two, their blocks, and whether a block's numbers mean what they say.
+
+*Block*: one uninterrupted load. *Round*: one pass over all blocks. *Validity*: that a block's numbers mean what they
+say. The recorder keeps the run whole on disk whatever happens. The stack and the generator are used, not known.
+"""
