@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scripts.exchange import asv, bencher, github_action, harnesses, k6_summary, otava, tables
 from scripts.exchange.files import Files, Origin
-from scripts.model import Collection
+from scripts.exchange.model import Collection
 
 
 class Format(NamedTuple):

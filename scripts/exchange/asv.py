@@ -18,7 +18,8 @@ from typing import Any
 
 from scripts.exchange.collection import distinct
 from scripts.exchange.files import Files, Origin, encode_json, number, wrong
-from scripts.model import Collection, Direction, Measurement, PipelineError, Snapshot, Suite
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
+from scripts.model import Direction, PipelineError
 
 ASV = "asv"
 VERSION = 2

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from scripts.exchange.collection import by_environment, distinct
 from scripts.exchange.files import Files, Origin, decode_json, encode_json, number, only, wrong
-from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
+from scripts.model import Direction
 
 BENCHER = "bencher"
 BOUNDS = {"lower_value": "lower", "upper_value": "upper"}

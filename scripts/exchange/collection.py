@@ -15,20 +15,9 @@ import msgspec
 
 from scripts import records
 from scripts.exchange import units
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
 from scripts.history import fingerprint
-from scripts.model import (
-    BROKEN,
-    METRICS,
-    Block,
-    Collection,
-    Direction,
-    Measurement,
-    Metric,
-    PipelineError,
-    Run,
-    Snapshot,
-    Suite,
-)
+from scripts.model import BROKEN, METRICS, Block, Direction, Metric, PipelineError, Run
 
 RUN = "run"
 """The format of collections that are made from this project's own runs."""

@@ -14,7 +14,8 @@ from typing import Any
 from scripts.exchange import units
 from scripts.exchange.collection import by_environment, distinct, to_iso, to_ms
 from scripts.exchange.files import Files, Origin, decode_json, encode_json, number, only, wrong
-from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
+from scripts.model import Direction
 
 STORE = "github-action-benchmark"
 INPUT = "github-action-benchmark-input"

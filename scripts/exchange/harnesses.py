@@ -16,7 +16,8 @@ from typing import Any
 from scripts.exchange import units
 from scripts.exchange.collection import to_ms
 from scripts.exchange.files import Files, Origin, cell_number, decode_json, decode_text, number, only, wrong
-from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
+from scripts.model import Direction
 
 HYPERFINE = "hyperfine"
 PYTEST = "pytest-benchmark"

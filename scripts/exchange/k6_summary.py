@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from scripts.exchange.collection import to_ms
 from scripts.exchange.files import Files, Origin, decode_json, number, wrong
-from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
+from scripts.model import Direction
 
 K6 = "k6-summary"
 HINT = "give what k6 writes with --summary-export, or handleSummary's data as JSON"

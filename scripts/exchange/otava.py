@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from scripts.exchange import otava_yaml
 from scripts.exchange.collection import by_environment, distinct, to_iso, to_ms
 from scripts.exchange.files import Files, Origin, cell_number, decode_text, encode_json, wrong
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
 from scripts.exchange.otava_yaml import SIGNS, Metric, Test
-from scripts.model import Collection, Measurement, Snapshot, Suite
 
 OTAVA = "otava"
 CONFIGURATION = "otava.yaml"

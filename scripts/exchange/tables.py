@@ -17,7 +17,8 @@ from typing import Any
 from scripts.exchange import units
 from scripts.exchange.collection import Point, from_points, points, to_iso, to_ms
 from scripts.exchange.files import Files, Origin, cell_number, decode_text, number, only, wrong
-from scripts.model import Collection, Direction
+from scripts.exchange.model import Collection
+from scripts.model import Direction
 
 CSV = "csv"
 PARQUET = "parquet"

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from scripts import config, imported, terminal
-from scripts.exchange import collection
+from scripts import config, terminal
+from scripts.exchange import collection, imported
 from scripts.history import changes
 from scripts.history import text as changes_text
 from scripts.history.detection import over_history

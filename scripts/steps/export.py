@@ -10,8 +10,9 @@ from pathlib import Path
 from scripts import records
 from scripts.config import PROJECT
 from scripts.exchange import FORMATS, collection, describe
+from scripts.exchange.model import Collection
 from scripts.history import store
-from scripts.model import Collection, PipelineError
+from scripts.model import PipelineError
 
 EPILOG = """\
 formats:

@@ -11,8 +11,9 @@ from pathlib import Path
 from scripts import config
 from scripts.exchange import READERS, collection, describe
 from scripts.exchange.files import Origin
+from scripts.exchange.model import Collection
 from scripts.exchange.recognition import recognise
-from scripts.model import Collection, Direction, PipelineError
+from scripts.model import Direction, PipelineError
 
 NAMED = 5
 """How many of many are named."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scripts.model import Collection, Direction, Measurement, Snapshot, Suite
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
+from scripts.model import Direction
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 """Any text, with line breaks, quotes, commas and control characters."""

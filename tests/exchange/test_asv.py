@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scripts.exchange.asv import COLUMNS, decode, encode
 from scripts.exchange.collection import from_runs, points
 from scripts.exchange.files import Origin
-from scripts.model import Collection, Direction, PipelineError
+from scripts.exchange.model import Collection
+from scripts.model import Direction, PipelineError
 from tests.exchange.strategies import collections, times_ms
 from tests.factories import make_run
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 
 from scripts.exchange import collection
 from scripts.exchange.collection import Key, by_environment, from_points, from_runs, points, series, to_iso, to_ms
+from scripts.exchange.model import Collection, Measurement, Snapshot, Suite
 from scripts.history import fingerprint
-from scripts.model import METRICS, Collection, Direction, Measurement, PipelineError, Snapshot, Suite
+from scripts.model import METRICS, Direction, PipelineError
 from tests.exchange.strategies import collections, times_ms
 from tests.factories import LABELS, make_run
 

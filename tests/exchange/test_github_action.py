@@ -15,7 +15,8 @@ from scripts.exchange import collection
 from scripts.exchange.collection import by_environment, from_runs, points, series
 from scripts.exchange.files import Origin
 from scripts.exchange.github_action import PREFIX, decode_input, decode_store, encode_input, encode_store
-from scripts.model import Collection, Direction, PipelineError
+from scripts.exchange.model import Collection
+from scripts.model import Direction, PipelineError
 from tests.exchange.strategies import collections, json_values, names, numbers, objects, shas, text, times_ms
 from tests.factories import make_run
 

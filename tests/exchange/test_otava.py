@@ -13,8 +13,9 @@ from hypothesis import given
 
 from scripts.exchange.collection import by_environment, from_runs, points, to_iso
 from scripts.exchange.files import Origin
+from scripts.exchange.model import Collection
 from scripts.exchange.otava import CONFIGURATION, decode, encode
-from scripts.model import Collection, Direction, PipelineError
+from scripts.model import Direction, PipelineError
 from tests.exchange.strategies import collections, times_ms
 from tests.factories import make_run
 

@@ -10,8 +10,9 @@ from hypothesis import given
 
 from scripts.exchange.collection import from_runs, points
 from scripts.exchange.files import Origin
+from scripts.exchange.model import Collection
 from scripts.exchange.tables import COLUMNS, decode_csv, decode_parquet, encode_csv, encode_parquet
-from scripts.model import Collection, PipelineError
+from scripts.model import PipelineError
 from tests.exchange.strategies import collections
 from tests.factories import make_run
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from scripts.exchange import collection
 from scripts.exchange.collection import Key, Point
-from scripts.model import Collection, Direction
+from scripts.exchange.model import Collection
+from scripts.model import Direction
 from scripts.statistics.changepoints import change_points
 
 
