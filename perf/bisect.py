@@ -14,7 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts import calibration, config
+from scripts import config
+from scripts.calibration import campaign
 from scripts.model import PipelineError
 from scripts.records import replace
 from scripts.session.plant import Planted, control, plant
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     args = _parser().parse_args(arguments)
     console = Console()
     backend = config.find(config.load().backends, args.backend, "backend")
-    cpu_ms = calibration.cpu_ms_per_request(calibration.read_sessions(STORE), backend.name)
+    cpu_ms = campaign.cpu_ms_per_request(campaign.read_sessions(STORE), backend.name)
     if cpu_ms is None:
         raise PipelineError(f"{STORE}: no A/A session of {backend.name}", "measure some: nox -s calibrate")
     place = random.Random(args.seed).randint(2, args.commits - 1)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from perf.scoring import Score
-from scripts import calibration
+from scripts.calibration import campaign
 from scripts.config import Comparison
 from scripts.model import METRICS
 
@@ -22,12 +22,12 @@ def recorded_series(folder: Path, comparison: Comparison) -> dict[Kind, list[lis
 
     The second is of one machine over hours, whose own changes are in it. Raises PipelineError naming a damaged file.
     """
-    sessions = [one for one in calibration.read_sessions(folder) if one.planted.kind == "none"]
+    sessions = [one for one in campaign.read_sessions(folder) if one.planted.kind == "none"]
     found: dict[Kind, list[list[float]]] = {kind: [] for kind in KINDS}
     for backend in sorted({session.backend for session in sessions}):
         same = [session for session in sessions if session.backend == backend]
         for metric in comparison.metrics:
-            rounds = [value for session in same for value in calibration.round_effects(session, metric)[0]]
+            rounds = [value for session in same for value in campaign.round_effects(session, metric)[0]]
             blocks = [block for session in same for block in session.run.blocks if block.arm == "baseline"]
             values = [METRICS[metric].of(block) for block in blocks]
             found["ratio of the arms"].append(np.exp(rounds).tolist())

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import calibration, config
+from scripts import config
+from scripts.calibration import campaign
 from scripts.checkout import Revision
 from scripts.exchange import collection
 from scripts.history import findings, gaps, store
@@ -261,7 +262,7 @@ def test_a_bad_calibration_session_is_left_out_and_named(tmp_path: Path) -> None
     for kind in ("folder", "dangling", "pipe", "empty", "deep"):
         fill(kind, tmp_path / f"{kind}.json", b"{}")
     said: list[str] = []
-    assert calibration.read_sessions(tmp_path, said.append) == []
+    assert campaign.read_sessions(tmp_path, said.append) == []
     assert len(said) == 5
 
 

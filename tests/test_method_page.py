@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scripts.calibration import CalibrationSession
+from scripts.calibration.campaign import CalibrationSession
 from scripts.model import Workload
 from scripts.pages import method
 from scripts.session.plant import Planted

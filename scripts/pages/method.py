@@ -18,7 +18,7 @@ from scripts.session.validity import RULES
 from scripts.templates import Row, Table
 
 if TYPE_CHECKING:  # it imports much of scipy, and a build that finds its results in the cache needs none of it
-    from scripts.calibration import CalibrationSession, Effect, Noise
+    from scripts.calibration.campaign import CalibrationSession, Effect, Noise
 
 PATH = "method.html"
 
@@ -44,7 +44,7 @@ def calibrated(sessions: Sequence[CalibrationSession], comparison: Comparison) -
     """What sessions of one stack and layout say; None where there are none."""
     if not sessions:
         return None
-    from scripts.calibration import interval, measure_noise, summarize_effects
+    from scripts.calibration.campaign import interval, measure_noise, summarize_effects
 
     run = sessions[0].run
     effects = summarize_effects(sessions, comparison)
@@ -83,7 +83,7 @@ def render(catalog: Catalog, shell: Shell, calibrations: Mapping[str, Calibrated
 
 
 def _effects_table(effects: Iterable[Effect]) -> Table:
-    from scripts.calibration import interval as exact
+    from scripts.calibration.campaign import interval as exact
 
     def share(count: int, total: int) -> str:
         low, high = exact(count, total)

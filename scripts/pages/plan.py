@@ -132,9 +132,9 @@ def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
     def make() -> Pages:
         found = {}
         for one in sorted({path.parent for path in folder.rglob("*.json")}):
-            from scripts import calibration  # here, as what it needs takes half a second to load
+            from scripts.calibration import campaign  # here, as what it needs takes half a second to load
 
-            if said := method.calibrated(calibration.read_sessions(one), catalog.config.compare):
+            if said := method.calibrated(campaign.read_sessions(one), catalog.config.compare):
                 found[one.name] = said
         yield "method.html", method.render(catalog, shell, found).encode()
 

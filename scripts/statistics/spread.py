@@ -23,7 +23,7 @@ MOST_DEGREES = 16.0
 differ by more, and pairs by no more."""
 SESSION_SHARE = 0.018
 """The variance by which two arms differ for a whole session, as a share of that of a round: over all metrics and
-backends of 40 sessions 0.018, with a standard error of 0.012 (`scripts.calibration.session_share`)."""
+backends of 40 sessions 0.018, with a standard error of 0.012 (`scripts.calibration.campaign.session_share`)."""
 
 
 class Prior(Struct):

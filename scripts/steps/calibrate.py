@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts import calibration, calibration_text, checkout, config, options, terminal
-from scripts.calibration import SCHEMA_VERSION, CalibrationSession, Case
+from scripts import checkout, config, options, terminal
+from scripts.calibration import campaign
+from scripts.calibration import text as calibration_text
+from scripts.calibration.campaign import SCHEMA_VERSION, CalibrationSession, Case
 from scripts.config import Config
 from scripts.model import Arm, Layout, PipelineError, Profile, Run
 from scripts.records import replace
@@ -75,8 +77,8 @@ def _campaign(
     began = time.monotonic()
     wanted = sum(case.sessions for case in cases)
     while time.monotonic() - began < args.minutes * 60:
-        sessions = calibration.read_sessions(store) if store.exists() else []
-        case = calibration.next_case(cases, sessions)
+        sessions = campaign.read_sessions(store) if store.exists() else []
+        case = campaign.next_case(cases, sessions)
         if case is None:
             console.print("the campaign is complete")
             return
@@ -86,10 +88,10 @@ def _campaign(
         )
         console.print(f"[{done + 1}/{wanted}] {case.backend}, {case.planted.text}", highlight=False, markup=False)
         with session_folder("calibrate") as folder:
-            cpu_ms = calibration.cpu_ms_per_request(sessions, case.backend)
+            cpu_ms = campaign.cpu_ms_per_request(sessions, case.backend)
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
         session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=whole(run))
-        calibration.write_session(session, store)
+        campaign.write_session(session, store)
         line = calibration_text.one_line(session, settings.compare, noise.priors_for(run))
         console.print(f"        {line}", highlight=False, markup=False)
 
@@ -128,11 +130,11 @@ def _folder(args: argparse.Namespace, layout: Layout) -> str:
 
 def _report(settings: Config, folder: Path, store: Path, console: Console) -> int:
     """Fit the priors, and write docs/calibration.md with its figures. Other settings only serve as a comparison."""
-    sessions = calibration.read_sessions(store) if store.exists() else []
+    sessions = campaign.read_sessions(store) if store.exists() else []
     if not sessions:
         raise PipelineError(f"{store}: no session is stored there", "measure some: nox -s calibrate")
-    noise.write_priors(noise.setting_of(sessions[0].run), calibration.fit_priors(sessions, settings.compare))
-    others = [one for path in sorted(folder.iterdir()) if path != store for one in calibration.read_sessions(path)]
+    noise.write_priors(noise.setting_of(sessions[0].run), campaign.fit_priors(sessions, settings.compare))
+    others = [one for path in sorted(folder.iterdir()) if path != store for one in campaign.read_sessions(path)]
     for path, data in calibration_text.render(sessions, others, settings.compare, DOCUMENT).items():
         replace(path, data)
         console.print(f"wrote {path}", highlight=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import calibration
+from scripts.calibration import campaign
 from scripts.model import METRICS
 from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
@@ -23,7 +23,7 @@ def test_a_planted_statement_is_counted(bench: Callable[..., Bench], tmp_path: P
         *("--cases", "statement:3=1", "--backends", backend, "--store", str(tmp_path), *SHORT), step="calibrate"
     )
     assert running.end() == 0, running.text
-    session = calibration.read_sessions(tmp_path / "native-duet-2-users")[0]
+    session = campaign.read_sessions(tmp_path / "native-duet-2-users")[0]
     counts = {summary.arm: summary.statements_per_request for summary in session.run.parity}
     assert counts == {"baseline": 168, "candidate": 171}
     assert "regression" in running.text
@@ -36,7 +36,7 @@ def test_a_campaign_sleeps_allocates_and_goes_on(bench: Callable[..., Bench], tm
     again = bench("--cases", "sleep:200=1,memory:300=1", *common, step="calibrate")
     assert again.end() == 0, again.text
     assert "[2/2] fastapi, memory:300" in again.text, "the first is not measured again"
-    sessions = {s.planted.kind: s for s in calibration.read_sessions(tmp_path / "native-duet-2-users")}
+    sessions = {s.planted.kind: s for s in campaign.read_sessions(tmp_path / "native-duet-2-users")}
 
     def ratio(kind: str, metric: str) -> float:
         means = {

@@ -9,8 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from scripts import calibration, calibration_text, config, false_alarms
-from scripts.calibration import CalibrationSession, Case
+from scripts import config
+from scripts.calibration import campaign, false_alarms
+from scripts.calibration import text as calibration_text
+from scripts.calibration.campaign import CalibrationSession, Case
 from scripts.model import PipelineError
 from scripts.session.plant import Planted, parse
 from scripts.statistics import simulate
@@ -46,7 +48,7 @@ def test_a_campaign_goes_on_where_it_was() -> None:
     wanted = [Case(backend=b, planted=NONE, sessions=2) for b in ("fastapi", "django_wsgi")]
     stored: list[CalibrationSession] = []
     order = []
-    while (case := calibration.next_case(wanted, stored)) is not None:
+    while (case := campaign.next_case(wanted, stored)) is not None:
         order.append(case.backend)
         stored.append(session(len(stored), backend=case.backend))
     assert order == ["fastapi", "django_wsgi"] * 2
@@ -54,18 +56,18 @@ def test_a_campaign_goes_on_where_it_was() -> None:
 
 def test_sessions_are_stored_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     one = session(1)
-    path = calibration.write_session(one, tmp_path)
-    assert calibration.read_sessions(tmp_path) == [one]
+    path = campaign.write_session(one, tmp_path)
+    assert campaign.read_sessions(tmp_path) == [one]
     path.write_text("{")
     said: list[str] = []
-    assert calibration.read_sessions(tmp_path, said.append) == []
+    assert campaign.read_sessions(tmp_path, said.append) == []
     assert f"{path.name}: not a calibration session" in said[0]
 
 
 def test_false_alarms_and_power_are_counted() -> None:
     planted = Planted(kind="cpu", size=0.05)
     sessions = [session(seed) for seed in range(6)] + [session(seed, planted) for seed in range(4)]
-    effects = {e.planted.text: e for e in calibration.summarize_effects(sessions, TERMS)}
+    effects = {e.planted.text: e for e in campaign.summarize_effects(sessions, TERMS)}
     assert effects["none"].sessions == 6
     assert effects["none"].wrong == 0
     assert effects["cpu:0.05"].found == 4
@@ -74,7 +76,7 @@ def test_false_alarms_and_power_are_counted() -> None:
 
 
 def test_the_noise_that_was_put_in_is_found() -> None:
-    found = calibration.measure_noise([session(seed, noise=0.01) for seed in range(12)], TERMS)
+    found = campaign.measure_noise([session(seed, noise=0.01) for seed in range(12)], TERMS)
     cost = next(n for n in found if n.metric == "cpu_ms_per_request")
     assert cost.rounds == 12 * 14
     assert cost.round_sd == pytest.approx(0.01, rel=0.15)
@@ -90,19 +92,19 @@ def test_what_slots_differ_by_is_found_and_taken_out() -> None:
         run = make_paired_run(seed, rounds=8, of=8, noise=0.003, slots_differ=0.01)
         run = msgspec.structs.replace(run, id=f"none-fastapi-{seed}")
         sessions.append(CalibrationSession(schema_version=1, planted=NONE, run=run))
-    cost = next(n for n in calibration.measure_noise(sessions, TERMS) if n.metric == "cpu_ms_per_request")
+    cost = next(n for n in campaign.measure_noise(sessions, TERMS) if n.metric == "cpu_ms_per_request")
     assert cost.place == pytest.approx(0.01, abs=4 * cost.place_error)
     assert cost.round_sd == pytest.approx(0.003, rel=0.25)
-    prior = calibration.fit_priors(sessions, TERMS)["fastapi/cpu_ms_per_request"]
+    prior = campaign.fit_priors(sessions, TERMS)["fastapi/cpu_ms_per_request"]
     assert prior.between == pytest.approx(9e-6, rel=0.6), "what slots differ by is not in it"
-    effects = calibration.summarize_effects(sessions, TERMS)
+    effects = campaign.summarize_effects(sessions, TERMS)
     assert effects[0].wrong == 0
 
 
 def test_priors_are_kept_and_read_for_the_setting_that_they_were_made_in(tmp_path: Path) -> None:
     sessions = [session(seed, noise=0.01) for seed in range(10)]
     run = msgspec.structs.replace(sessions[0].run, layout="duet")
-    priors = calibration.fit_priors(sessions, TERMS)
+    priors = campaign.fit_priors(sessions, TERMS)
     prior = priors["fastapi/cpu_ms_per_request"]
     assert prior.ratio == pytest.approx(1 + 9 * 2, rel=0.4), "a round's own noise, and a third of it for each pair"
     assert prior.between == pytest.approx(1e-4, rel=0.4)
@@ -185,8 +187,6 @@ def test_what_sessions_differ_by_is_found_over_all_metrics() -> None:
         msgspec.structs.replace(one, run=make_paired_run(seed, rounds=14, of=14, slower=0.01 * (-1) ** seed))
         for seed, one in enumerate(sessions)
     ]
-    alike, unlike = (
-        calibration.session_share(some, calibration.measure_noise(some, TERMS)) for some in (sessions, apart)
-    )
+    alike, unlike = (campaign.session_share(some, campaign.measure_noise(some, TERMS)) for some in (sessions, apart))
     assert alike < 0.06
     assert unlike == pytest.approx((0.01 / 0.005) ** 2, rel=0.3), "in units of a round's variance"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts import false_alarms
-from scripts.calibration import (
+from scripts.calibration import false_alarms
+from scripts.calibration.campaign import (
     CalibrationSession,
     Effect,
     Noise,
@@ -22,7 +22,7 @@ from scripts.calibration import (
     session_share,
     summarize_effects,
 )
-from scripts.certainty import SESSION_S, Certainty, compare_settings
+from scripts.calibration.certainty import SESSION_S, Certainty, compare_settings
 from scripts.config import Comparison
 from scripts.model import METRICS, Block, Direction, Run
 from scripts.report import charts

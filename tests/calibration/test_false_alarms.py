@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from scripts import calibration_text, config, false_alarms
-from scripts.calibration import read_sessions
+from scripts import config
+from scripts.calibration import false_alarms
+from scripts.calibration import text as calibration_text
+from scripts.calibration.campaign import read_sessions
 from scripts.model import METRICS as METRICS_OF
 from scripts.model import Run
 from scripts.statistics import simulate

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from scripts.calibration import CalibrationSession, round_effects
+from scripts.calibration.campaign import CalibrationSession, round_effects
 from scripts.model import Run, Struct
 from scripts.statistics.intervals import pooled_variance
 from scripts.verdict.noise import Setting, setting_of

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from scripts import certainty
-from scripts.calibration import CalibrationSession
+from scripts.calibration import certainty
+from scripts.calibration.campaign import CalibrationSession
 from scripts.model import Block, Layout, Run
 from scripts.session.plant import Planted
 from scripts.verdict import noise
