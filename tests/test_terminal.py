@@ -18,8 +18,9 @@ from rich.live import Live
 from rich.table import Table
 
 from scripts import __main__ as steps
-from scripts import escape, records, runner, terminal
+from scripts import escape, records, terminal
 from scripts.config import ROOT
+from scripts.github import runner
 from scripts.model import PipelineError
 from scripts.verdict import decision
 from scripts.verdict.record import encode_verdict

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts import alerts, alerts_text, checkout, config, runner
-from scripts.alerts import LABEL, Action, Close, Open, Update
+from scripts import checkout, config
 from scripts.escape import markdown
-from scripts.github import GitHub
+from scripts.github import alerts, alerts_text, runner
+from scripts.github.alerts import LABEL, Action, Close, Open, Update
+from scripts.github.client import GitHub
 from scripts.history import changes
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, config, options, runner, terminal
+from scripts import checkout, config, options, terminal
+from scripts.github import runner
 from scripts.history import events
 from scripts.model import Commit, Run
 from scripts.records import replace

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import checkout, config, runner
-from scripts.github import GitHub
+from scripts import checkout, config
+from scripts.github import runner
+from scripts.github.client import GitHub
 from scripts.history import events
 from scripts.model import Event, PipelineError
 from scripts.records import replace

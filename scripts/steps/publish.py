@@ -13,8 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from scripts import artifact, config, runner
-from scripts.github import Artifact, GitHub, Repository
+from scripts import config
+from scripts.github import artifact, runner
+from scripts.github.client import Artifact, GitHub, Repository
 from scripts.model import PipelineError
 from scripts.verdict import decision, decision_text
 from scripts.verdict.decision import Decision

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from scripts import checkout, config, runner
+from scripts import checkout, config
+from scripts.github import runner
 from scripts.model import Workflows
 from scripts.session.sides import find_base
 

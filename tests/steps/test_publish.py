@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts import artifact
+from scripts.github import artifact
 from scripts.model import PipelineError
 from scripts.steps import publish
 from scripts.verdict import decision, decision_text
 from scripts.verdict.decision import Decision
 from scripts.verdict.text import MARKER
+from tests.github.test_artifact import linked
 from tests.hosted.service import REPOSITORY, ROBOT, Service, zipped
-from tests.test_artifact import linked
 from tests.verdict.test_decision import BAD, GOOD, decide, document, hostile
 
 SHA = "c" * 40
@@ -389,7 +389,7 @@ def test_hostile_texts_arrive_escaped(service: Service, comment: Publish) -> Non
 def test_nothing_is_written_where_github_itself_does_not_answer(
     service: Service, comment: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.github.BACKOFF_S", 0.0)
+    monkeypatch.setattr("scripts.github.client.BACKOFF_S", 0.0)
     service.open_pull(7, "fork", "feature", SHA)
     good = service.comment(7, f"{MARKER}\ngood")
     service.fail_next = [(500, {}, False)] * 20

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scripts.alerts import CLOSED_BY_ITSELF, Close, Place, place_of
 from scripts.escape import code, markdown, plain
+from scripts.github.alerts import CLOSED_BY_ITSELF, Close, Place, place_of
 from scripts.history import text as changes_text
 from scripts.history.changes import Change, Shown
 from scripts.verdict.text import fitted

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import artifact
+from scripts.github import artifact
 from scripts.model import PipelineError
 from tests.hosted.service import zipped
 

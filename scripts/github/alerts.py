@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from scripts.github import Issue
+from scripts.github.client import Issue
 from scripts.history.changes import Change, Changes, Shown, Tier
 from scripts.history.series import COUNTS
 from scripts.model import METRICS, Direction, Struct

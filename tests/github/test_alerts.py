@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import alerts, alerts_text, config
-from scripts.alerts import CLOSED_BY_ITSELF, LABEL
+from scripts import config
 from scripts.checkout import Revision
-from scripts.github import Issue
+from scripts.github import alerts, alerts_text
+from scripts.github.alerts import CLOSED_BY_ITSELF, LABEL
+from scripts.github.client import Issue
 from scripts.history import changes, findings, store
 from scripts.history.changes import Changes
 from scripts.history.series import gather

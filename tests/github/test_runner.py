@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import runner
+from scripts.github import runner
+from scripts.github.runner import SUMMARY_LIMIT
 from scripts.model import PipelineError
-from scripts.runner import SUMMARY_LIMIT
 
 
 class Number(msgspec.Struct):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scripts.github import ATTEMPTS, ROBOT, GitHub, rate_limited_s
+from scripts.github.client import ATTEMPTS, ROBOT, GitHub, rate_limited_s
 from scripts.model import PipelineError
 from tests.hosted.service import REPOSITORY, Service
 
