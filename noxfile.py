@@ -25,6 +25,7 @@ nox.options.sessions = ["lint", "types", "workflows", "tests"]
 
 ROOT = Path(__file__).parent
 UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command as main; main()"  # which is no module to be run
 INTERRUPT_S = 60.0  # a step that is interrupted stops what it started before it ends
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HELD_BACK = ("env", "--block-signal=INT,TERM,HUP")  # not every env can
@@ -233,9 +234,10 @@ def screenshots(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style with ruff (-- --fix mends what it can)."""
+    """Check style with ruff (-- --fix mends what it can), and that rooms import only rooms below them."""
     check(session, "ruff", "check", *session.posargs, ".")
     check(session, "ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), ".")
+    check(session, "python", "-c", LINT_IMPORTS, "--no-cache")
 
 
 @nox.session

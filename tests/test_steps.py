@@ -31,16 +31,6 @@ def test_a_step_is_a_module_a_session_and_explains_itself(step: str) -> None:
     assert f"usage: nox -s {step} --" in shown.stdout
 
 
-def test_no_verb_imports_a_verb() -> None:
-    for step in STEPS:
-        for node in ast.walk(ast.parse((ROOT / "scripts" / "steps" / f"{module_of(step)}.py").read_text())):
-            names = []
-            if isinstance(node, ast.ImportFrom):
-                names = [alias.name for alias in node.names] if node.module == "scripts.steps" else [node.module or ""]
-            verbs = {name.removeprefix("scripts.steps.") for name in names} & {module_of(step) for step in STEPS}
-            assert not verbs, f"scripts/steps/{step}.py imports {verbs}"
-
-
 def test_the_steps_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert list(re.findall(r"^  (\w+) ", capsys.readouterr().out, re.MULTILINE)) == list(STEPS)

@@ -1,4 +1,9 @@
-"""Other tools' formats, in and out: pure functions between files' contents and a `scripts.model.Collection`."""
+"""Other tools' formats, in and out: pure functions between files' contents and a `Collection`.
+
+*Collection*: series from elsewhere, or this history as others read it. *Suite*: snapshots of the same benchmarks.
+*Snapshot*: what was measured at one commit. A format is one module, which may be changed without looking elsewhere; a
+new one is a row of `FORMATS` or `READERS`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Starting, limiting, metering and stopping what is measured.
 
-Everything above this package sees a `Stack` with `Instance`\\ s and does not know what they run in.
+*Stack*: a database and the backends, native or in containers, with one `Instance` for each arm of each backend. *Cage*:
+processes with limits and CPUs, whose use is counted. *Meter*: the counters of a block. What is above this room sees a
+`Stack` and does not know what it runs in; a further kind of stack is a module beside `native` and `compose`.
 """
 
 from __future__ import annotations
