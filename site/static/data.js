@@ -29,7 +29,7 @@ const { benchData, benchLoad } = (() => {
   return { benchData, benchLoad };
 })();
 
-/** Words and number formats as in scripts/report/sentences.py. Text is only ever set as text, never as markup. */
+/** Words and number formats as in scripts/words.py and scripts/report/sentences.py. Text is only ever set as text, never as markup. */
 const benchText = (() => {
   const NOTHING = "–";
   const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Cn}]/gu; // as in scripts/escape.py
