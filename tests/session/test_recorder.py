@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,10 +37,22 @@ class Silent:
 
 def recorder(directory: Path) -> Any:
     run = make_run()
-    stack: Any = SimpleNamespace(instances=(), environment=run.environment, limited=True)
+    backend = SimpleNamespace(name="fastapi", label="FastAPI")
+    target = SimpleNamespace(arm="candidate", name="fastapi", backend=backend)
+    instance = SimpleNamespace(target=target, packages={})
+    stack: Any = SimpleNamespace(instances=(instance,), environment=run.environment, limited=True)
     settings = config.load()
     made = Recorder(
-        stack, settings, run.profile, (run.commit, None), run.id, 1, directory, cast("Progress", Silent()), (), 0.0
+        stack,
+        settings,
+        run.profile,
+        (run.commit, None),
+        run.id,
+        1,
+        directory,
+        cast("Progress", Silent()),
+        (),
+        time.monotonic(),
     )
     made.blocks.append(make_block())
     return made

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts import records
+from scripts import config, records
 from scripts.history import store
 from scripts.model import PipelineError, Run
 from scripts.steps import record
@@ -103,7 +103,8 @@ def test_the_data_branch_is_unpacked_as_it_was_last_fetched(
     subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
     git(remote, "config", "uploadpack.allowFilter", "true")
     subprocess.run(["git", "clone", "--quiet", remote, clone], check=True, stderr=subprocess.DEVNULL)
-    monkeypatch.setattr(record, "PROJECT", clone)
+    for name in ("PROJECT", "ROOT"):
+        monkeypatch.setattr(config, name, clone)
     assert record.main(["--unpack", str(tmp_path / "none")]) == 0
     assert "no data branch yet" in capsys.readouterr().out
     assert list((tmp_path / "none").iterdir()) == []
@@ -118,7 +119,8 @@ def test_the_data_branch_is_unpacked_as_it_was_last_fetched(
     git(clone, "commit", "--quiet", "--allow-empty", "--message", "Second")
     git(clone, "push", "--quiet", "origin", "history")
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{remote}", shallow], check=True)
-    monkeypatch.setattr(record, "PROJECT", shallow)
+    for name in ("PROJECT", "ROOT"):
+        monkeypatch.setattr(config, name, shallow)
     with pytest.raises(PipelineError, match="shallow") as caught:
         record.main(["--unpack", str(tmp_path / "unknown")])
     assert "fetch-depth: 0" in caught.value.hint
