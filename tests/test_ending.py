@@ -29,7 +29,8 @@ class Chain:
     ):
         command = shlex.join(["./start_benchmark.sh", *arguments])
         self.process = subprocess.Popen(
-            ["bash", "-c", f"trap '' {ignored or 'USR1'}; exec {command}"],
+            # What ignores signals here, as nohup and a script's background do, is not part of what is tested.
+            ["env", "--default-signal=HUP,INT", "bash", "-c", f"trap '' {ignored or 'USR1'}; exec {command}"],
             cwd=folder,
             env=variables or {**os.environ, "TESTED_CHAIN": str(id(self))},
             stdin=subprocess.PIPE,
