@@ -250,9 +250,9 @@ def test_server_ends_with_its_harness(cache, memory, tmp_path):
     """Killed without warning, the harness cannot stop the server: the kernel does."""
     program = f"""
 import os, pathlib, sys, time
-from scripts.model import DatabaseSettings
+from scripts.config import DatabaseSettings
 from scripts.stack.database import DatabaseServer, provide
-from scripts.stack.limits import OpenCage
+from scripts.stack.cage import OpenCage
 settings, cpus = DatabaseSettings(), ",".join(map(str, os.sched_getaffinity(0)))
 installation = provide(settings, pathlib.Path({str(cache)!r}))
 log = pathlib.Path({str(tmp_path / "log")!r})
