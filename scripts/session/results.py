@@ -75,7 +75,7 @@ def keep(run: Run, results: Path, console: Console, write: Callable[[Path], obje
     """Give the run's folder its place and let ``write`` add what is made from it; says what stopped the session."""
     finished = (results / f"{run.id}.partial").rename(results / run.id)
     if not run.complete:
-        console.print(f"The session stopped early: {plain(run.stopped_by, TEXT_LIMIT)}", highlight=False)
+        console.print(f"The session stopped early: {plain(run.stopped_by, TEXT_LIMIT)}", soft_wrap=True)
         console.print(f"{words.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
     try:
         _point_latest_to(finished)
