@@ -209,7 +209,7 @@ def test_the_slower_version_is_found(
     folder = (tmp_path / "results" / "latest").resolve()
     run = records.read_run(folder / "run.json")
     assert run.complete
-    assert f"BENCH_PROJECT={repository / 'shop'} nox -s compare" in (folder / "verdict.json").read_text()
+    assert f"BENCH_PROJECT={repository / 'shop'} ./start_benchmark.sh -s compare" in (folder / "verdict.json").read_text()
     assert run.workload is None
     assert run.commit.subject == "Each price by itself"
     assert all(not summary.differences for summary in run.parity)
