@@ -366,6 +366,7 @@ def test_a_k6_that_always_dies(bench: Callable[..., Bench], tmp_path: Path, load
 def test_a_database_that_stops_answering(bench: Callable[..., Bench], tmp_path: Path) -> None:
     running = bench(*TINY, "--levels", "2,3", "--output", str(tmp_path))
     running.wait_for("[1/2]")
+    time.sleep(1.0)  # the block is on its way, or just over; before it the database is made new
     for pid in running.children("--datadir"):
         os.kill(pid, signal.SIGSTOP)
     assert running.end() == 1, running.text  # after a minute, in which k6 waits for answers: an invalid block
