@@ -21,6 +21,8 @@ import pytest
 
 from scripts.load import k6
 from scripts.model import Arm, PipelineError, Workload
+from scripts.stack.process import wait_until
+from tests.processes import running
 
 WORK = Workload()
 DELAY_S = 0.05
@@ -340,8 +342,7 @@ def test_what_is_no_k6_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     assert raised.value.message.startswith(f"{path} is not k6: ")
     assert words in raised.value.message
     assert "K6" in raised.value.hint
-    lines = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if os.access(p, os.R_OK)]
-    assert not [line for line in lines if b"60.125" in line], "what it has started is ended, too"
+    assert wait_until(lambda: not running("60.125"), 10), "what it has started is ended, too"
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc", "/nonexistent", "no-such-k6", "a\nb"])

@@ -20,6 +20,7 @@ from scripts.config import ROOT
 from scripts.model import PipelineError
 from scripts.stack import engine, leftovers
 from scripts.stack.process import wait_until
+from tests.processes import running as processes_with
 from tests.steps.test_bench import LONG, TINY, Bench, bench, session_processes
 
 __all__ = ["bench"]  # a fixture
@@ -92,8 +93,7 @@ def test_a_stopped_engine_is_not_waited_for_for_ever(
         found.read(file)
     with pytest.raises(PipelineError, match=r"docker compose has not ended after 0.5 s"):
         found.up("bench-tests-x", file, ["x"], tmp_path)
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
-    assert not [line for line in lines if b"60.625" in line]
+    assert wait_until(lambda: not processes_with("60.625"), 10)
 
 
 def test_an_image_that_cannot_be_built_is_named_with_its_log(bench: Start, tmp_path: Path) -> None:

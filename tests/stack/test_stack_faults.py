@@ -13,6 +13,7 @@ from scripts.model import PipelineError
 from scripts.parity.trace import query
 from scripts.stack import Target, accounts, check_alive
 from scripts.stack.process import wait_until
+from tests.processes import stopped
 from tests.stack.test_stack import APP, assert_nothing_left, copy_of_the_app, open_kind, settings
 
 pytestmark = pytest.mark.stack
@@ -62,6 +63,7 @@ def test_a_database_that_is_stopped_is_said(kind: str, tmp_path: Path, monkeypat
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
             try:
+                assert wait_until(lambda: all(map(stopped, pids)), 10)
                 with pytest.raises(PipelineError, match="timed out"):
                     query(connection, "SELECT 1")
                 asked: list[Callable[[], object]] = [
