@@ -31,6 +31,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HELD_BACK = ("env", "--block-signal=INT,TERM,HUP")  # not every env can
 # What nox runs gets a Ctrl-C when nox ends without ending it first, as it does when it is killed (prctl(2)).
 TIED = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
+SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder")  # tests/conftest.py says which
 runs_step = False
 if not os.access(os.environ.get("HOME", ""), os.W_OK):  # without a home uv does not know where to keep things
     os.environ.setdefault("UV_CACHE_DIR", str(ROOT / ".cache" / "uv"))
@@ -222,8 +223,8 @@ def perf(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest)."""
-    check(session, "python", "-m", "pytest", *session.posargs)
+    """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest; -n 0: one by one)."""
+    check(session, "python", "-m", "pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session

@@ -21,6 +21,25 @@ ROOT = Path(__file__).parent.parent
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+ALONE = ("mysql", "mariadb", "stack", "docker")
+"""Marks of tests that nothing else may load the machine beside."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups that run side by side; those that need the machine to themselves are one group, and the last."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: (_group(item) == "machine", _group(item) != "browser"))
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests of a file share what they make, those of a browser its start. Played workflows share nothing."""
+    if any(map(item.get_closest_marker, ALONE)):
+        return "machine"
+    if item.get_closest_marker("browser"):
+        return "browser"
+    return item.nodeid if item.path.name == "test_hosted.py" else item.path.name
+
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
