@@ -140,11 +140,12 @@ def check_sources(backends: Iterable[Backend], revisions: Sequence[str | None], 
 
     What one of them has is new there, or gone. What none has is a wrong name, which no change would ever reach.
     """
-    top = top_of(root)
+    top, backends = top_of(root), list(backends)
+    sources = sources_of(backends, root)
     versions = [_files(top, revision) for revision in revisions]
     where = " nor in ".join(f"commit {revision[:10]}" if revision else "the work tree" for revision in revisions)
     for backend in backends:
-        folder, *schema = sources_of([backend], root)[backend.name]
+        folder, *schema = sources[backend.name]
         key = f"bench.toml: [backends.{backend.name}]"
         if not any(folder == "." or _within(folder, files) for files in versions):
             above = PurePosixPath(folder).parent

@@ -11,6 +11,7 @@ from scripts.exchange.collection import Key, Point
 from scripts.exchange.model import Collection
 from scripts.model import Direction
 from scripts.statistics.changepoints import change_points
+from scripts.words import count
 
 
 class Step(NamedTuple):
@@ -44,7 +45,7 @@ def render(found: Sequence[Step], kept: Collection) -> str:
     """A line for each step, and one that counts them."""
     lines = [_line(step) for step in found]
     series = len(collection.series(kept))
-    return "\n".join([*lines, f"{len(found)} {'change' if len(found) == 1 else 'changes'} in {series} series"])
+    return "\n".join([*lines, f"{count(len(found), 'change')} in {series} series"])
 
 
 def _ordered(points: Sequence[Point]) -> Sequence[Point]:

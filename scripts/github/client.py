@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from scripts.escape import plain
-from scripts.model import PipelineError
+from scripts.model import BROKEN, PipelineError
 
 ROBOT = "github-actions[bot]"
 """Who writes what a workflow writes with its own token."""
@@ -322,7 +322,7 @@ def _message(answer: httpx.Response) -> str:
 def _decode(answer: httpx.Response, type_: Any) -> Any:
     try:
         return msgspec.json.decode(answer.content, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise PipelineError(f"{answer.request.url.path}: not JSON: {plain(str(error))}", "") from error
 
 

@@ -23,6 +23,7 @@ from scripts.model import Arm, ParitySummary, PipelineError, Workload
 from scripts.parity.model import Parity, Statement, Trace
 from scripts.parity.probe import Subject, trace_backend
 from scripts.stack import Stack, TargetError
+from scripts.words import count
 
 INSERT = "INSERT INTO users (created_at, email, name, updated_at) VALUES (?, ?, ?, ?)"
 UPDATE = "UPDATE users SET name = ?, updated_at = ? WHERE id = ?"
@@ -108,7 +109,7 @@ def _statements(trace: Trace, workload: Workload) -> Iterator[str]:
         if kinds[kind] != wanted_kinds[kind]:
             each = f" ({wanted_kinds[kind] // workload.transactions} in each of {workload.transactions} transactions)"
             yield (
-                f"{_count(kinds[kind], f'{kind} statement')}, the contract asks for {wanted_kinds[kind] or 'none'}"
+                f"{count(kinds[kind], f'{kind} statement')}, the contract asks for {wanted_kinds[kind] or 'none'}"
                 f"{each if wanted_kinds[kind] else ''}"
             )
     for number, (statement, expected) in enumerate(zip_longest(seen, wanted), 1):
@@ -169,8 +170,8 @@ def group_transactions(statements: Sequence[Statement]) -> _Transactions:
 
 def _transactions(trace: Trace, workload: Workload) -> Iterator[str]:
     found = group_transactions(trace.statements)
-    count, wanted = len(found.committed), workload.transactions
-    if trace.data and not count and not found.rolled_back and not found.unfinished:
+    committed, wanted = len(found.committed), workload.transactions
+    if trace.data and not committed and not found.rolled_back and not found.unfinished:
         control = trace.control
         begins = sum(control.get(name, 0) for name in BEGINS)
         yield (
@@ -178,20 +179,20 @@ def _transactions(trace: Trace, workload: Workload) -> Iterator[str]:
             f"none of them; the contract asks for {wanted})"
         )
         return
-    if count != wanted:
-        yield f"{_count(count, 'transaction')} with data statements, the contract asks for {wanted}"
+    if committed != wanted:
+        yield f"{count(committed, 'transaction')} with data statements, the contract asks for {wanted}"
     if found.outside:
-        yield f"{_count(len(found.outside), 'data statement')} outside a transaction, first `{found.outside[0].sql}`"
+        yield f"{count(len(found.outside), 'data statement')} outside a transaction, first `{found.outside[0].sql}`"
     if found.rolled_back:
-        yield f"{_count(found.rolled_back, 'transaction')} rolled back"
+        yield f"{count(found.rolled_back, 'transaction')} rolled back"
     if found.unfinished:
-        yield f"{_count(found.unfinished, 'transaction')} not committed when the answer had come"
+        yield f"{count(found.unfinished, 'transaction')} not committed when the answer had come"
     if found.interleaved:
-        yield f"{_count(found.interleaved, 'data statement')} while a transaction was open on another connection"
+        yield f"{count(found.interleaved, 'data statement')} while a transaction was open on another connection"
     size = len(expected_transaction(workload))
     for number, group in enumerate(found.committed, 1):
         if len(group) != size:
-            yield f"transaction {number} holds {_count(len(group), 'data statement')}, the contract asks for {size}"
+            yield f"transaction {number} holds {count(len(group), 'data statement')}, the contract asks for {size}"
             break
 
 
@@ -202,11 +203,11 @@ def _rows(trace: Trace, workload: Workload) -> Iterator[str]:
     if wrong:
         first = wrong[0]
         yield (
-            f"{_count(len(wrong), 'statement')} affected other rows than the contract asks for, first `{first.sql}`: "
-            f"expected {_count(rows_by_sql[first.sql], 'row')}, saw {first.rows}"
+            f"{count(len(wrong), 'statement')} affected other rows than the contract asks for, first `{first.sql}`: "
+            f"expected {count(rows_by_sql[first.sql], 'row')}, saw {first.rows}"
         )
     for table, gained in sorted(trace.rows_left.items()):
-        yield f"the request leaves {_count(abs(gained), 'row')} {'more' if gained > 0 else 'fewer'} in table {table}"
+        yield f"the request leaves {count(abs(gained), 'row')} {'more' if gained > 0 else 'fewer'} in table {table}"
 
 
 def _connections(trace: Trace, workload: Workload) -> Iterator[str]:
@@ -216,9 +217,9 @@ def _connections(trace: Trace, workload: Workload) -> Iterator[str]:
 
 def _files(trace: Trace, workload: Workload) -> Iterator[str]:
     if len(trace.files) != workload.file_operations:
-        yield f"{_count(len(trace.files), 'file')} made, the contract asks for {workload.file_operations}"
+        yield f"{count(len(trace.files), 'file')} made, the contract asks for {workload.file_operations}"
     if trace.overlapping_files:
-        yield f"{_count(trace.overlapping_files, 'file')} made while another was there, not one at a time"
+        yield f"{count(trace.overlapping_files, 'file')} made while another was there, not one at a time"
     for number, events in enumerate(trace.files, 1):
         if events != FILE_EVENTS:
             yield f"file {number}: expected `{FILE_EVENTS}`, saw `{events}`"
@@ -252,7 +253,7 @@ def _answer(trace: Trace, workload: Workload) -> Iterator[str]:
 def _lists(trace: Trace, workload: Workload) -> Iterator[str]:
     for path, rows in trace.lists.items():
         if len(rows) != LIST_ROWS:
-            yield f"{path} returns {_count(len(rows), 'row')}, the contract asks for {LIST_ROWS}"
+            yield f"{path} returns {count(len(rows), 'row')}, the contract asks for {LIST_ROWS}"
     yield from _reset(trace)
 
 
@@ -344,7 +345,7 @@ def render_parity(parity: Parity) -> RenderableType:
     add("equal", *("no" if _own(parity, trace.backend) else "yes" for trace in traces))
     verdict = Text("Equal work: no differences from the contract.", style="green")
     if not parity.equal:
-        verdict = Text(f"Unequal work: {_count(len(parity.differences), 'difference')}.", style="bold red")
+        verdict = Text(f"Unequal work: {count(len(parity.differences), 'difference')}.", style="bold red")
         verdict.append("".join(f"\n- {text}" for text in parity.differences), style="not bold red")
     return Group(table, verdict)
 
@@ -355,7 +356,3 @@ def _own(parity: Parity, backend: str) -> tuple[str, ...]:
 
 def _word(sql: str) -> str:
     return sql.partition(" ")[0]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -29,13 +30,29 @@ def describe(block: Block) -> str:
     )
 
 
-class PairedProgress:
-    """Shows a paired session: what runs, what is left at most, and the latest pair (`recorder.Progress`)."""
+class _Progress(ABC):
+    """What both kinds of session tell in the same words; how a line is told, each says itself."""
 
     def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
         self._console, self._profile, self._labels = console, profile, labels
-        self._status: Status | None = None
         self._last = ""
+
+    def warming(self, backend: str) -> None:
+        self._tell(f"warming up {self._labels[backend]}")
+
+    def repeating(self, reason: str) -> None:
+        self._console.print(f"        measured again: {reason}")
+
+    @abstractmethod
+    def _tell(self, text: str) -> None: ...
+
+
+class PairedProgress(_Progress):
+    """Shows a paired session: what runs, what is left at most, and the latest pair (`recorder.Progress`)."""
+
+    def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
+        super().__init__(console, profile, labels)
+        self._status: Status | None = None
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -46,9 +63,6 @@ class PairedProgress:
         with self._console.status("starting", refresh_per_second=1) as self._status:
             yield
         self._status = None
-
-    def warming(self, backend: str) -> None:
-        self._tell(f"warming up {self._labels[backend]}")
 
     def measuring(self, place: Place, finished: int, remaining_s: float) -> None:
         again = f", attempt {place.attempt}" if place.attempt > 1 else ""
@@ -67,27 +81,24 @@ class PairedProgress:
             )
         else:
             text = "; ".join(dict.fromkeys(describe(block) for block in blocks if not block.valid))
-        self._console.print(f"        {text}", highlight=False, markup=False)
+        self._console.print(f"        {text}")
 
     def waiting(self) -> None:
         self._tell("waiting: something else takes CPU from this machine")
-
-    def repeating(self, reason: str) -> None:
-        self._console.print(f"        measured again: {reason}", highlight=False, markup=False)
 
     def _tell(self, text: str) -> None:
         if self._status is not None:
             self._status.update(text)
         elif text != self._last:
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(text)
         self._last = text
 
 
-class SessionProgress:
+class SessionProgress(_Progress):
     """Shows what runs, what is left, and the latest figures (implements `scripts.session.recorder.Progress`)."""
 
     def __init__(self, console: Console, profile: Profile, labels: Mapping[str, str]) -> None:
-        self._console, self._profile, self._labels = console, profile, labels
+        super().__init__(console, profile, labels)
         self._total = len(labels) * len(profile.levels) * profile.rounds
         self._latest: dict[tuple[str, int], Block] = {}
         self._remaining_s = 0.0
@@ -101,7 +112,6 @@ class SessionProgress:
         )
         self._task = self._bar.add_task("starting", total=self._total, left="")
         self._live: Live | None = None
-        self._last = ""
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -113,16 +123,13 @@ class SessionProgress:
             yield
         self._live = None
 
-    def warming(self, backend: str) -> None:
-        self._tell(f"warming up {self._labels[backend]}")
-
     def measuring(self, place: Place, finished: int, remaining_s: float) -> None:
         again = f", attempt {place.attempt}" if place.attempt > 1 else ""
         left = f"about {max(remaining_s, 0) / 60:.1f} min left"
         self._bar.update(self._task, completed=finished, left=left)
         text = f"{self._labels[place.backend]}, {place.level} users, round {place.round}{again}"
         if self._live is None:
-            self._console.print(f"[{finished + 1}/{self._total}] {text} ({left})", highlight=False, markup=False)
+            self._console.print(f"[{finished + 1}/{self._total}] {text} ({left})")
         else:
             self._tell(text)
 
@@ -133,7 +140,7 @@ class SessionProgress:
         self._bar.update(self._task, completed=finished)
         if self._live is None:
             for block in blocks:
-                self._console.print(f"        {describe(block)}", highlight=False, markup=False)
+                self._console.print(f"        {describe(block)}")
         else:
             self._live.update(self._render())
 
@@ -145,13 +152,10 @@ class SessionProgress:
             self._console.print(text)
         self._last = text
 
-    def repeating(self, reason: str) -> None:
-        self._console.print(f"        measured again: {reason}", highlight=False, markup=False)
-
     def _tell(self, text: str) -> None:
         self._bar.update(self._task, description=text)
         if self._live is None:
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(text)
         else:
             self._live.update(self._render())
 

@@ -55,7 +55,7 @@ def measure_into(results: Path, run_id: str, console: Console, measure: Callable
         if isinstance(error, PipelineError):
             error.hint = f"{error.hint}\n{note}".strip()
         else:
-            console.print(note, highlight=False, markup=False)
+            console.print(note)
         raise
 
 
@@ -76,7 +76,7 @@ def keep(run: Run, results: Path, console: Console, write: Callable[[Path], obje
     finished = (results / f"{run.id}.partial").rename(results / run.id)
     if not run.complete:
         console.print(f"The session stopped early: {plain(run.stopped_by, TEXT_LIMIT)}", soft_wrap=True)
-        console.print(f"{words.count(len(run.blocks), 'finished block')} kept in {finished}", highlight=False)
+        console.print(f"{words.count(len(run.blocks), 'finished block')} kept in {finished}")
     try:
         _point_latest_to(finished)
         write(finished)

@@ -62,14 +62,12 @@ def main(arguments: Sequence[str]) -> int:
         run, broken = _measure(args, settings, profile, anchor.commit, gap, console)
         for verdict in broken:
             if verdict.outcome is not Outcome.INCOMPARABLE:
-                console.print(
-                    f"  {verdict.backend}: {plain(verdict.reason, TEXT_LIMIT)}", highlight=False, soft_wrap=True
-                )
+                console.print(f"  {verdict.backend}: {plain(verdict.reason, TEXT_LIMIT)}", soft_wrap=True)
                 gaps.note(_unmeasured(gap.commit, verdict, args.stack), args.history)
                 unable.add((gap.commit, verdict.backend))
         if run:
             path = store.add(run, args.into or args.history)
-            console.print(f"  recorded {path}", highlight=False, soft_wrap=True)
+            console.print(f"  recorded {path}", soft_wrap=True)
             measured = gaps.places(run, anchor.commit)
             done.update(measured)
             for place in measured:
@@ -91,7 +89,7 @@ def _say_where(
     finished = sum(min(done.get(place, 0), times) for place in wanted if place not in unable)
     subject = checkout.find(gap.commit).subject
     what = f"{gap.commit[:7]} {subject}: {', '.join(gap.backends)}, run {gap.runs + 1} of {times}"
-    console.print(f"[{finished}/{total}] {what}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"[{finished}/{total}] {what}", soft_wrap=True)
 
 
 def _measure(

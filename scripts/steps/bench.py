@@ -75,7 +75,7 @@ def _measure(
     """Bring the stack up, prove parity, measure; the stack is gone afterwards."""
 
     def say(line: str) -> None:
-        console.print(f"· {line}", highlight=False)
+        console.print(f"· {line}")
 
     began = time.monotonic()
     with open_stack(args, settings, candidates(settings, args.tree), directory / "logs", say) as stack:

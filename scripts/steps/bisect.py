@@ -52,8 +52,6 @@ def main(arguments: Sequence[str]) -> int:
     console.print(
         f"{words.count(len(commits) - 1, 'commit')} from {args.good} to {args.bad} "
         f"can have changed {METRICS[args.metric].label} of {settings.backends[0].label}",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
     ids: list[str] = []
@@ -66,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         most=options.at_least_one(args.sessions, "--sessions"),
     )
     for line in describe(found, commits, ids, METRICS[args.metric].label):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     return 1 if found.ending in (Ending.EXHAUSTED, Ending.BAD_FAILS) else 0
 
 
@@ -111,8 +109,6 @@ def _session(
     baseline, candidate = pair
     console.print(
         f"[{len(ids) + 1}] {baseline.sha[:7]} against {_named(candidate)}",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
     comparison = msgspec.structs.replace(settings.compare, metrics=metrics)
@@ -132,13 +128,13 @@ def _session(
     except TargetError:
         if not broken or broken[0].outcome is Outcome.INCOMPARABLE:
             raise
-        console.print(f"    {plain(broken[0].reason, TEXT_LIMIT)}", highlight=False)
+        console.print(f"    {plain(broken[0].reason, TEXT_LIMIT)}")
         ids.append("")
         return None
     keep(run, args.output, console, lambda _: None)
     effect = measured_effect(whole(run), args.backend, args.metric)
     ids.append(run.id)
-    console.print(f"    {_interval(effect)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"    {_interval(effect)}", soft_wrap=True)
     return effect
 
 

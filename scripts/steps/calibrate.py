@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = msgspec.structs.replace(settings, compare=compare, workload=workload)
     cases = _cases(args.cases, [backend.name for backend in settings.backends])
     _campaign(args, settings, profile, cases, store, console)
-    console.print(f"sessions are under {store}; --report makes {DOCUMENT.name} of them", highlight=False)
+    console.print(f"sessions are under {store}; --report makes {DOCUMENT.name} of them")
     return 0
 
 
@@ -86,14 +86,14 @@ def _campaign(
             min(case.sessions, sum((s.backend, s.planted) == (case.backend, case.planted) for s in sessions))
             for case in cases
         )
-        console.print(f"[{done + 1}/{wanted}] {case.backend}, {case.planted.text}", highlight=False, markup=False)
+        console.print(f"[{done + 1}/{wanted}] {case.backend}, {case.planted.text}")
         with session_folder("calibrate") as folder:
             cpu_ms = campaign.cpu_ms_per_request(sessions, case.backend)
             run = _session(args, settings, profile, case, cpu_ms, Path(folder), console)
         session = CalibrationSession(schema_version=SCHEMA_VERSION, planted=case.planted, run=whole(run))
         campaign.write_session(session, store)
         line = calibration_text.one_line(session, settings.compare, noise.priors_for(run))
-        console.print(f"        {line}", highlight=False, markup=False)
+        console.print(f"        {line}")
 
 
 def _session(
@@ -137,7 +137,7 @@ def _report(settings: Config, folder: Path, store: Path, console: Console) -> in
     others = [one for path in sorted(folder.iterdir()) if path != store for one in campaign.read_sessions(path)]
     for path, data in calibration_text.render(sessions, others, settings.compare, DOCUMENT).items():
         replace(path, data)
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}")
     return 0
 
 

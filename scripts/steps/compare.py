@@ -54,13 +54,13 @@ def main(arguments: Sequence[str]) -> int:
     command = config.PREFIX + shlex.join(["nox", "-s", "compare", "--", *arguments])
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     run_id = make_run_id(sides.candidate, datetime.now(UTC))
-    console.print(f"baseline  {_describe(sides.baseline)}\ncandidate {_describe(sides.candidate)}", highlight=False)
+    console.print(f"baseline  {_describe(sides.baseline)}\ncandidate {_describe(sides.candidate)}")
     settings = msgspec.structs.replace(settings, backends=tuple(b for b in settings.backends if b.name in reached))
     job = Job(args, settings, profile, run_id, seed, console)
     broken: list[BackendVerdict] = []
 
     def tell(line: str) -> None:
-        console.print(f"· {line}", highlight=False)
+        console.print(f"· {line}")
 
     def say(run: Run | None, folder: Path) -> Verdict:
         priors = noise.priors_for(run) if run else {}
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         regressed = [backend.backend for backend in verdict.backends if backend.outcome is Outcome.REGRESSION]
         runner.set_outputs(outcome=verdict.outcome.value, regressed=",".join(regressed))
         console.print(render_terminal(verdict))
-        console.print(f"Verdict: {folder / 'verdict.json'}", highlight=False)
+        console.print(f"Verdict: {folder / 'verdict.json'}")
         return verdict
 
     def code(verdict: Verdict, ended: int = 0) -> int:

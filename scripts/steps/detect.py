@@ -91,7 +91,7 @@ def _over_history(args: argparse.Namespace) -> None:
     replace(args.output, changes.encode(found))
     console = terminal.console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     console.print(changes_text.render(found, labels))
-    console.print(f"Changes: {args.output}", highlight=False)
+    console.print(f"Changes: {args.output}")
 
 
 def _warn(text: str) -> None:

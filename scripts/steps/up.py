@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     ):
         for instance in stack.instances:
             instance.thaw()
-        console.print(_addresses(stack), highlight=False)
+        console.print(_addresses(stack))
         console.print("Ctrl-C stops everything.")
         try:
             while True:

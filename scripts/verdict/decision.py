@@ -59,13 +59,11 @@ class Decision(Struct):
     @property
     def blocking(self) -> tuple[BackendVerdict, ...]:
         """What is confirmed and not accepted."""
-        accepted = {acceptance.backend for acceptance in self.accepted}
-        return tuple(verdict for verdict in self.confirmed if verdict.backend not in accepted)
+        return self._without_accepted(self.confirmed)
 
     @property
     def unjudged(self) -> tuple[BackendVerdict, ...]:
         """Of what nothing is known, by the session that had to say it, and what nobody has accepted without."""
-        accepted = {acceptance.backend for acceptance in self.accepted}
         second = {verdict.backend: verdict for verdict in self.second.backends} if self.second else {}
         found = [
             verdict for verdict in (self.first.backends if self.first else ()) if verdict.outcome is Outcome.INVALID
@@ -74,7 +72,11 @@ class Decision(Struct):
             again = second.get(verdict.backend)
             if again is None or again.outcome in (Outcome.INVALID, Outcome.INCOMPARABLE):
                 found.append(again or verdict)
-        return tuple(verdict for verdict in found if verdict.backend not in accepted)
+        return self._without_accepted(found)
+
+    def _without_accepted(self, verdicts: Iterable[BackendVerdict]) -> tuple[BackendVerdict, ...]:
+        accepted = {acceptance.backend for acceptance in self.accepted}
+        return tuple(verdict for verdict in verdicts if verdict.backend not in accepted)
 
 
 def _regressions(verdict: Verdict | None) -> tuple[BackendVerdict, ...]:
@@ -102,9 +104,7 @@ def accept(confirmed: Iterable[BackendVerdict], events: Sequence[Event], labels:
 def _regressed(verdict: BackendVerdict) -> list[str]:
     """The metrics that show a regression; "" where it is not a metric that does."""
     metrics = [f.metric for f in verdict.findings if f.outcome is Outcome.REGRESSION]
-    before, after = verdict.statements
-    counted = before is not None and after is not None and after > before
-    return [*dict.fromkeys(metrics), *([""] if counted or verdict.reason or not metrics else [])]
+    return [*dict.fromkeys(metrics), *([""] if verdict.more_statements or verdict.reason or not metrics else [])]
 
 
 def _accepting(verdict: BackendVerdict, metric: str, accepted: Sequence[Event]) -> str:
@@ -130,7 +130,7 @@ def decode(data: bytes, name: str) -> Decision:
 
 
 def _contradiction(decision: Decision) -> str:
-    """What in a decision cannot be, as `verdict_record.contradiction` says it of its verdicts."""
+    """What in a decision cannot be, as `record.contradiction` says it of its verdicts."""
     if decision.schema_version != SCHEMA_VERSION:
         return f"schema_version {decision.schema_version}, this version reads {SCHEMA_VERSION}"
     verdicts = {"first": decision.first, "second": decision.second}

@@ -80,6 +80,12 @@ class BackendVerdict(Struct):
     rounds: Count = 0
     reason: str = ""
 
+    @property
+    def more_statements(self) -> bool:
+        """Whether a request of the candidate has more of them: a regression by itself."""
+        before, after = self.statements
+        return before is not None and after is not None and after > before
+
 
 class Verdict(Struct):
     """The record of a paired session and the only input of `comment`, read by `scripts.verdict.record`."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
 from scripts.escape import plain
-from scripts.model import METRICS, Environment, PipelineError, Profile
+from scripts.model import BROKEN, METRICS, Environment, PipelineError, Profile
 from scripts.verdict.judgement import SCHEMA_VERSION, BackendVerdict, Finding, Outcome, Verdict, worst
 
 MOST_ROWS = 2000
 """More backends and findings than any session has; a record with more is not one of ours."""
 MOST = 1_000_000_000
 """More than any session has of anything that its profile or its environment counts."""
-SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def encode_verdict(verdict: Verdict) -> bytes:
@@ -29,7 +27,7 @@ def decode_verdict(data: bytes, name: str) -> Verdict:
     again = "make it anew: nox -s compare"
     try:
         verdict = msgspec.json.decode(data, type=Verdict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise PipelineError(f"{name}: not a valid verdict: {plain(str(error))}", again) from error
     if wrong := contradiction(verdict):
         raise PipelineError(f"{name}: not a valid verdict: {wrong}", again)
@@ -46,9 +44,8 @@ def contradiction(verdict: Verdict) -> str:
         return f"outcome is {verdict.outcome.value!r}, which none of its backends has as its worst"
     if again := repeated(backend.backend for backend in verdict.backends):
         return f"backend {again} occurs twice"
-    for commit in (verdict.baseline, verdict.candidate):
-        if not SHA.fullmatch(commit.sha):
-            return f"{plain(commit.sha)[:50]!r} is no commit's full hash"
+    if not (verdict.baseline.sha and verdict.candidate.sha):
+        return "'' is no commit's full hash"
     if (verdict.environment is None) != (verdict.profile is None):
         return "environment and profile come together"
     return (
@@ -73,10 +70,8 @@ def _conditions(environment: Environment | None, profile: Profile | None) -> str
 def _of_backend(backend: BackendVerdict) -> str:
     if any(failed > requests for failed, requests in zip(backend.failed, backend.requests, strict=True)):
         return "more failed requests than requests"
-    before, after = backend.statements
-    counted = before is not None and after is not None and after > before
     regressed = any(finding.outcome is Outcome.REGRESSION for finding in backend.findings)
-    if backend.outcome is Outcome.REGRESSION and not (regressed or counted or backend.reason):
+    if backend.outcome is Outcome.REGRESSION and not (regressed or backend.more_statements or backend.reason):
         return "a regression that nothing shows"
     if again := repeated(_where(finding) for finding in backend.findings):
         return f"{again} occurs twice"
