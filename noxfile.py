@@ -31,7 +31,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HELD_BACK = ("env", "--block-signal=INT,TERM,HUP")  # not every env can
 # What nox runs gets a Ctrl-C when nox ends without ending it first, as it does when it is killed (prctl(2)).
 TIED = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
-SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder")  # tests/conftest.py says which
+ALONE = "mysql or mariadb or stack or docker"  # tests that start servers and measure
 runs_step = False
 if not os.access(os.environ.get("HOME", ""), os.W_OK):  # without a home uv does not know where to keep things
     os.environ.setdefault("UV_CACHE_DIR", str(ROOT / ".cache" / "uv"))
@@ -223,8 +223,16 @@ def perf(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, those that need MySQL and the whole stack too (arguments go to pytest; -n 0: one by one)."""
-    check(session, "python", "-m", "pytest", *SIDE_BY_SIDE, *session.posargs)
+    """Run the tests side by side, then those that need the machine to themselves (or pytest with the arguments)."""
+    parts = [["-n", "logical", "-m", f"not ({ALONE})"], ["-m", ALONE]]
+    failed = False
+    for part in [session.posargs] if session.posargs else parts:
+        try:
+            check(session, "python", "-m", "pytest", *part)
+        except nox.command.CommandFailed:
+            failed = True
+    if failed:
+        session.error("pytest failed, see above")
 
 
 @nox.session

@@ -3,9 +3,11 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from scripts import checkout, config
 from scripts.checkout import Revision
@@ -21,24 +23,17 @@ ROOT = Path(__file__).parent.parent
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-ALONE = ("mysql", "mariadb", "stack", "docker")
-"""Marks of tests that nothing else may load the machine beside."""
+
+class Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """Files run side by side, as their tests share what they make. Played workflows share nothing, and are slow."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return nodeid if path.endswith("test_hosted.py") else path
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups that run side by side; those that need the machine to themselves are one group, and the last."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: (_group(item) == "machine", _group(item) != "browser"))
-
-
-def _group(item: pytest.Item) -> str:
-    """Tests of a file share what they make, those of a browser its start. Played workflows share nothing."""
-    if any(map(item.get_closest_marker, ALONE)):
-        return "machine"
-    if item.get_closest_marker("browser"):
-        return "browser"
-    return item.nodeid if item.path.name == "test_hosted.py" else item.path.name
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    return Shares(config, log)
 
 
 @pytest.fixture(scope="session")
