@@ -125,7 +125,8 @@ def test_annotations_are_short_and_alone_are_commands(
 def test_a_fault_of_ours_says_it_safely_too(fault: str) -> None:
     """A traceback, a parser's complaint, an exit: the interpreter and argparse print them."""
     code = (
-        "import sys; from scripts import __main__ as m, terminal, report; from scripts.model import PipelineError\n"
+        "import sys; from scripts import __main__ as m, terminal; from scripts.steps import report\n"
+        "from scripts.model import PipelineError\n"
         f"def fail(_): raise {fault}({LOUD!r})\n"
         "report.main = fail; sys.excepthook = terminal.show_fault; sys.exit(m.main(['report']))"
     )
