@@ -28,7 +28,7 @@ from scripts.stack.native import NativeStack
 pytestmark = pytest.mark.stack
 
 APP = config.ROOT / "apps" / "fastapi"
-HALF = Limits(cpus=0.5, memory_mb=1024)
+TIGHT = Limits(cpus=0.2, memory_mb=1024)
 
 
 def settings() -> Config:
@@ -61,7 +61,7 @@ def stack(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
     (backend,) = wanted.backends
     targets = (
         Target(backend=backend, app=APP),
-        Target(backend=backend, app=other, arm="baseline", limits=HALF),
+        Target(backend=backend, app=other, arm="baseline", limits=TIGHT),
     )
     with open_kind(kind, wanted, targets, folder) as stack:
         yield stack
@@ -142,7 +142,7 @@ def test_limits_and_cpus_are_in_force(stack: Stack) -> None:
     assert stack.limited
     candidate, baseline = stack.instances
     assert candidate.cage.limits_in_force() == config.load().limits
-    assert baseline.cage.limits_in_force() == HALF
+    assert baseline.cage.limits_in_force() == TIGHT
     for instance in stack.instances:
         assert instance.cage.pids()
         assert instance.cage.missing() == []
@@ -157,14 +157,14 @@ def test_counters_grow_with_work(stack: Stack) -> None:
     own, throttled = cage.cpu_s(), cage.throttled_s()
     database, all_ = stack.database_cage.cpu_s(), stack.cpu_s()
     with running(baseline):
-        work(baseline, 40)
+        work(baseline)
         memory = cage.memory_mb()
     assert cage.cpu_s() - own > 0.2
-    assert cage.throttled_s() - throttled > 0.1, "half a CPU is less than this load wants"
+    assert cage.throttled_s() - throttled > 0.1, "a fifth of a CPU is less than this load wants, however slow the database is"
     assert stack.database_cage.cpu_s() - database > 0.05
     assert stack.cpu_s() - all_ >= cage.cpu_s() - own + stack.database_cage.cpu_s() - database - 0.01
     assert 20 < memory < 500
-    assert 20 < (cage.peak_memory_mb() or 0) < HALF.memory_mb
+    assert 20 < (cage.peak_memory_mb() or 0) < TIGHT.memory_mb
 
 
 def test_files_are_seen_from_outside(stack: Stack) -> None:
@@ -204,7 +204,7 @@ def test_arms_that_exchange_places_keep_their_code_and_limits(kind: str, stack: 
     else:
         assert [i.account for i in (candidate, baseline)] == [account for _, _, account, _ in places]
     assert candidate.cage.limits_in_force() == config.load().limits
-    assert baseline.cage.limits_in_force() == HALF
+    assert baseline.cage.limits_in_force() == TIGHT
     for instance, status in ((candidate, "ok"), (baseline, "fine")):
         assert instance.cage.pids()
         assert instance.cage.missing() == []
