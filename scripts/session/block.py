@@ -16,7 +16,7 @@ from scripts.config import Config
 from scripts.cpus import parse_cpu_list
 from scripts.load import k6
 from scripts.model import Arm, Block, PipelineError, Struct
-from scripts.session.validity import judge
+from scripts.session.validity import disturbances, judge
 from scripts.stack import Instance, Stack, check_alive
 from scripts.stack.meter import Meter
 from scripts.stack.process import Process
@@ -96,6 +96,7 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
                     other_cpus=len(others),
                     clock_error_s=meter.clock_error_s(place.window_s),
                 ),
+                disturbances=disturbances(config.validity, used),
             )
         )
     return blocks
