@@ -28,7 +28,8 @@ class Place(Struct):
     """Where a block stands in its session, and what it is to do.
 
     ``generation`` counts the starts of the processes that are loaded. ``settle_s`` seconds are not measured, then
-    ``window_s`` are. ``part``: 1 for the second block of a pair whose arms are loaded one after the other.
+    ``window_s`` are. ``again``: why it is not the first attempt. ``part``: 1 for the second block of a pair whose arms
+    are loaded one after the other.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Place(Struct):
     window_s: float
     generation: int = 1
     part: int = 0
+    again: str = ""
 
 
 def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: Place, directory: Path) -> list[Block]:
