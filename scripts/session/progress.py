@@ -15,12 +15,10 @@ from rich.text import Text
 
 from scripts.escape import plain
 from scripts.model import Block, Profile
+from scripts.report.sentences import DISTURBED
 from scripts.session.block import Place
 from scripts.session.timetable import Timetable
 from scripts.words import count
-
-DISTURBED = "○"
-"""Marks a number that others disturbed: a hollow point, as in the charts."""
 
 
 def describe(block: Block) -> str:
