@@ -169,7 +169,7 @@ def test_an_older_file_becomes_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     document = msgspec.json.decode(encode_run(run))
     document["schema_version"] = SCHEMA_VERSION - 1
     document["profile"].pop("patience_s")
-    rehearsed = {SCHEMA_VERSION - 1: lambda d: {**d, "profile": {**d["profile"], "patience_s": 1800}}}
+    rehearsed = {SCHEMA_VERSION - 1: lambda d: {**d, "profile": {**d["profile"], "patience_s": None}}}
     monkeypatch.setattr("scripts.records.UPGRADES", rehearsed)
     assert decode_run(msgspec.json.encode(document), "x") == run
 

@@ -103,6 +103,7 @@ def runs(catalog: Catalog) -> Files:
         "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
         "scope": [scopes[card.levels] for card in cards],
         "profile": [profiles[card.profile] for card in cards],
+        "disturbed": [card.disturbed for card in cards],
         "environments": [
             {"fingerprint": name, "text": card.place, "fields": card.environment}
             for name, card in catalog.environments.items()

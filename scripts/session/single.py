@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from scripts.model import Profile, Run, Struct
 from scripts.session.block import Place
-from scripts.session.recorder import Recorder, finish, may_pass, reasons
+from scripts.session.recorder import CALM_PROBE_S, Recorder, finish, may_pass, reasons
 from scripts.stack import Instance
 
 BLOCK_OVERHEAD_S = 0.7
@@ -85,8 +85,8 @@ class Session:
             again = self._again[0]
             others_s = sum(self._block_s(planned) for planned in self._plan if planned.index not in self._finished)
             allowance_s = recorder.timetable.allowance_s(others_s + self._block_s(again.planned), share)
-            if allowance_s < 0 or (again.usable and not recorder.await_calm(allowance_s)):
-                why = "the machine is not calm" if allowance_s >= 0 else "the time is over (--patience MINUTES)"
+            if allowance_s < CALM_PROBE_S or (again.usable and not recorder.await_calm(allowance_s)):
+                why = "the machine is not calm" if allowance_s >= CALM_PROBE_S else "the time is over (--patience MINUTES)"
                 recorder.progress.settling(len(self._again), why)
                 self._again.clear()
                 return
