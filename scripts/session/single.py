@@ -86,7 +86,8 @@ class Session:
             others_s = sum(self._block_s(planned) for planned in self._plan if planned.index not in self._finished)
             allowance_s = recorder.timetable.allowance_s(others_s + self._block_s(again.planned), share)
             if allowance_s < CALM_PROBE_S or (again.usable and not recorder.await_calm(allowance_s)):
-                why = "the machine is not calm" if allowance_s >= CALM_PROBE_S else "the time is over (--patience MINUTES)"
+                over = allowance_s < CALM_PROBE_S
+                why = "the time is over (--patience MINUTES)" if over else "the machine is not calm"
                 recorder.progress.settling(len(self._again), why)
                 self._again.clear()
                 return

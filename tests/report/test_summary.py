@@ -248,7 +248,7 @@ def disturbed(run: Run, backend: str, rounds: tuple[int, ...], cpus: float, used
 
 
 def test_a_ratio_is_as_uncertain_as_what_was_taken() -> None:
-    """Others took 0.3 CPUs of one that could use all of it: its throughput may be too low by 30% of what it could do."""
+    """Others took 0.3 CPUs of one that could use all of it: its throughput may be too low by 30% of that."""
     quiet = make_run(levels=(10, 50))
     for rounds, share in (((0, 1), 1.0), ((0,), 0.5)):
         noisy = disturbed(quiet, "django_wsgi", rounds, 0.3)
@@ -297,7 +297,9 @@ def test_a_disturbed_block_that_was_measured_again_counts_nowhere() -> None:
     run = make_run(levels=(10,))
     noisy = disturbed(run, "fastapi", (0,), 0.31)
     better = [
-        msgspec.structs.replace(block, attempt=2) for block in run.blocks if (block.backend, block.round) == ("fastapi", 0)
+        msgspec.structs.replace(block, attempt=2)
+        for block in run.blocks
+        if (block.backend, block.round) == ("fastapi", 0)
     ]
     both = summarize(msgspec.structs.replace(noisy, blocks=(*noisy.blocks, *better)))
     assert [level.cells for level in both.levels] == [level.cells for level in summarize(run).levels]

@@ -1,4 +1,4 @@
-"""What the terminal says while a session goes on: why a block is measured again, what is waited for, how long it takes."""
+"""What the terminal says while a session goes on: what is measured again and why, what is waited for, and how long."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scripts.session.block import Place
 from scripts.session.progress import PairedProgress, SessionProgress
 from scripts.session.timetable import Timetable
 from tests.factories import make_block
-from tests.test_model import taken
 from tests.session.test_timetable import Clock
+from tests.test_model import taken
 
 PROFILE = Profile(name="x", levels=(10,), rounds=2, duration_s=3.0, warmup_s=2.0)
 AGAIN = Place(
