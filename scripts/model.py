@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Annotated, Literal, dataclass_transform
 
 import msgspec
@@ -29,7 +31,10 @@ from scripts.bounds import (
     Users,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+ENOUGH = 2
+"""So many quiet rounds of a level, and disturbed ones are not needed."""
 
 Arm = Literal["candidate", "baseline"]
 """The code being measured, and in a paired session what it is compared with."""
@@ -103,8 +108,9 @@ class Limits(Struct):
 class Profile(Struct):
     """A named size of session. Each level is loaded for ``duration_s`` in each of ``rounds`` rounds.
 
-    A block that was disturbed is measured up to ``attempts`` times; for ``patience_s`` in all the session waits for
-    calm in between. ``pairs``: how often a paired session measures each level between two starts of the processes.
+    A block that was disturbed, or is invalid for what may pass, is measured up to ``attempts`` times; that, and waiting
+    for calm, may take ``patience_s`` more than was announced, or half as much again (None). ``pairs``: how often a
+    paired session measures each level between two starts of the processes.
     """
 
     name: str
@@ -115,7 +121,7 @@ class Profile(Struct):
     gap_s: Seconds = 0.0
     pairs: Times = 1
     attempts: Times = 4
-    patience_s: Seconds = 1800.0
+    patience_s: Seconds | None = None
 
 
 StackChoice = Literal["auto", "compose", "native"]
@@ -242,6 +248,14 @@ class Violation(Struct):
     passing: bool
 
 
+class Disturbance(Struct):
+    """Who took how much CPU during a block, beyond the bound: its numbers are right, but noisier."""
+
+    rule: str
+    detail: str
+    cpus: Amount
+
+
 class Block(Struct):
     """One uninterrupted k6 load on one backend of one arm at one level.
 
@@ -264,13 +278,19 @@ class Block(Struct):
     generation: Count = 1
     slot: Count = 0
     violations: tuple[Violation, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
 
     @property
     def valid(self) -> bool:
         return not self.violations
 
+    @property
+    def disturbed_cpus(self) -> float:
+        """What others took, where it was more than the bound; 0 for a quiet block."""
+        return math.fsum(disturbance.cpus for disturbance in self.disturbances)
 
-class Run(Struct):
+
+class Run(Struct, dict=True):  # dict: which blocks count is asked often, and kept
     """The record of one session: the only thing that reports, history and the site read.
 
     ``complete`` is false when the session was interrupted: the finished blocks are there, the others are not.
@@ -315,18 +335,40 @@ class Run(Struct):
     @property
     def lacking(self) -> tuple[str, ...]:
         """The backends of which nothing counts: no block is valid, or in a paired session no pair in both its arms."""
-        arms: dict[tuple[str, int, int], set[Arm]] = {}
-        for block in self.blocks:
-            if block.valid:
-                arms.setdefault((block.backend, block.index, block.attempt), set()).add(block.arm)
-        wanted: set[Arm] = {"candidate", "baseline"} if self.baseline else {"candidate"}
-        usable = {backend for (backend, *_), found in arms.items() if found >= wanted}
+        usable = {block.backend for block in self.counting}
         return tuple(name for name in self.backends if name not in usable)
 
+    @cached_property
+    def counting(self) -> tuple[Block, ...]:
+        """The blocks that every figure is made of: the best attempt at each block, or at each pair.
+
+        That is, of the attempts that are valid (in both arms) the one that was disturbed least. Of a level of one arm,
+        rounds in which somebody's best was disturbed are left out where there are two others, which show a spread. Both
+        arms of a pair suffer at once: of a paired session every pair counts.
+        """
+        places: dict[tuple[str, int, int, int], dict[int, list[Block]]] = {}
+        for block in self.blocks:
+            place = (block.backend, block.level, block.round, block.index)
+            places.setdefault(place, {}).setdefault(block.attempt, []).append(block)
+        arms = 2 if self.baseline else 1
+        found: list[Block] = []
+        for attempts in places.values():
+            whole = [some for some in attempts.values() if len(some) >= arms and all(block.valid for block in some)]
+            found += min(whole, key=lambda some: sum(block.disturbed_cpus for block in some), default=[])
+        return tuple(found) if self.baseline else _quiet_where_enough(found)
+
     def select(self, backend: str, level: int) -> tuple[Block, ...]:
-        """The valid blocks of one backend at one level, by round."""
-        chosen = [b for b in self.blocks if b.backend == backend and b.level == level and b.valid]
+        """The blocks of one backend at one level that count, by round."""
+        chosen = [b for b in self.counting if b.backend == backend and b.level == level]
         return tuple(sorted(chosen, key=lambda block: block.round))
+
+
+def _quiet_where_enough(blocks: list[Block]) -> tuple[Block, ...]:
+    """The blocks, without disturbed rounds of a level that has `ENOUGH` quiet ones."""
+    rounds = {(block.level, block.round) for block in blocks}
+    disturbed = {(block.level, block.round) for block in blocks if block.disturbances}
+    quiet = Counter(level for level, _ in rounds - disturbed)
+    return tuple(b for b in blocks if (b.level, b.round) not in disturbed or quiet[b.level] < ENOUGH)
 
 
 # --- what people say of the history -----------------------------------------------------------------------------

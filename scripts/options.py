@@ -13,6 +13,7 @@ from scripts.bounds import MOST_TIMES, MOST_USERS
 from scripts.config import Config
 from scripts.model import PipelineError, Profile
 
+MOST_PATIENCE = 1440
 _Number = TypeVar("_Number", int, float)
 
 
@@ -54,6 +55,13 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--levels", metavar="USERS", help="levels instead of the profile's, e.g. 10,50,100")
     group.add_argument("--rounds", type=int, metavar="N", help="rounds instead of the profile's")
     group.add_argument("--duration", type=float, metavar="SECONDS", help="measured seconds of a block")
+    group.add_argument(
+        "--patience",
+        type=minutes,
+        metavar="MINUTES",
+        help="how much longer than announced it may take, to wait for calm and to measure again what was disturbed "
+        "(default: half of the announced time)",
+    )
     group.add_argument("--seed", type=seed, help="seed of the order of blocks (default: drawn, and recorded)")
     group.add_argument("--output", type=Path, default=Path("results"), help="folder for results (default: results)")
     group.add_argument(
@@ -88,6 +96,10 @@ def profile(args: argparse.Namespace, settings: Config) -> Profile:
         chosen = msgspec.structs.replace(chosen, rounds=at_least_one(args.rounds, "--rounds"))
     if args.duration is not None:
         chosen = msgspec.structs.replace(chosen, duration_s=at_least_one(args.duration, "--duration", 86_400))
+    if args.patience is not None:
+        if args.patience > MOST_PATIENCE:
+            raise PipelineError(f"--patience {args.patience:g}: must be at most {MOST_PATIENCE}", "give fewer minutes")
+        chosen = msgspec.structs.replace(chosen, patience_s=60 * args.patience)
     return chosen
 
 

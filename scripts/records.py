@@ -19,8 +19,33 @@ from scripts.model import BROKEN, METRICS, SCHEMA_VERSION, PipelineError, Run
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 """From a run's decoded JSON in one schema version to the same run's in the next."""
 
+
+TAKEN = {"foreign": "foreign_cpus", "steal": "steal_cpus"}
+"""What once made a block invalid and is a disturbance now, with the CPUs that it took."""
+
+
+def _tell_disturbed_from_invalid(document: dict[str, Any]) -> dict[str, Any]:
+    """Whose numbers were thrown away for what others took: it was measured again, and the best attempt counts."""
+    blocks = document.get("blocks")
+    return {**document, "blocks": list(map(_disturbed, blocks))} if isinstance(blocks, list) else document
+
+
+def _disturbed(block: Any) -> Any:
+    try:
+        kept = [one for one in block["violations"] if one["rule"] not in TAKEN]
+        disturbances = [
+            {"rule": one["rule"], "detail": one["detail"], "cpus": max(block["resources"][TAKEN[one["rule"]]], 0.0)}
+            for one in block["violations"]
+            if one["rule"] in TAKEN
+        ]
+    except (LookupError, TypeError):
+        return block  # what is wrong with it is said when it becomes a block
+    return {**block, "violations": kept, "disturbances": disturbances}
+
+
 UPGRADES: Mapping[int, Upgrade] = {
     1: dict,  # arms, positions and layouts came, each with a default that is true of a session of one arm
+    2: _tell_disturbed_from_invalid,
 }
 """By the version that they start from. Whoever raises SCHEMA_VERSION adds the one from the version before, and a golden
 file of that version, ``tests/data/run-v<version>.json``; run files themselves are never rewritten."""

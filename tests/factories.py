@@ -151,14 +151,16 @@ def make_run(
     labels = labels or LABELS
     rng = random.Random(seed)
     blocks: list[Block] = []
+    index = -1
     for number in range(rounds):
         places = [(backend, level, number) for level in levels for backend in labels]
         rng.shuffle(places)
         for place in places:
+            index += 1
             first = (violation,) if place in invalid or place in repeated else ()
-            blocks.append(make_block(*place, index=len(blocks), seed=seed, violations=first))
+            blocks.append(make_block(*place, index=index, seed=seed, violations=first))
             if place in repeated:
-                blocks.append(make_block(*place, index=len(blocks), attempt=2, seed=seed))
+                blocks.append(make_block(*place, index=index, attempt=2, seed=seed))
     load_s = sum(block.load.load_s for block in blocks)
     return Run(
         schema_version=SCHEMA_VERSION,

@@ -26,7 +26,7 @@ from tests.factories import git
 from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
 SHOP = ROOT / "examples" / "shop"
-SHORT = "\n[profiles.pr]\nlevels = [4]\nrounds = 6\nduration_s = 1\nwarmup_s = 1\npatience_s = 60\n"
+SHORT = "\n[profiles.pr]\nlevels = [4]\nrounds = 6\nduration_s = 1\nwarmup_s = 1\n"
 ALL_AT_ONCE = """\
     rows = database.query("SELECT id, price_cents FROM products WHERE id IN (#{products.join(', ')})")
     rows.to_h { |row| row.values_at('id', 'price_cents') }

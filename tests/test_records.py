@@ -96,6 +96,58 @@ def test_every_schema_version_is_read(version: int) -> None:
     assert decode_run(encode_run(run), "x") == run
 
 
+@pytest.mark.parametrize("rule", ["steal", "foreign"])
+def test_what_others_took_was_invalid_once_and_is_disturbed(rule: str) -> None:
+    """Its repetition counted then, and counts now: no figure of an old run changes."""
+    lasting = {"rule": "failed", "detail": "d", "passing": False}
+
+    def old(document: dict[str, Any]) -> None:
+        document["schema_version"] = 2
+        first, second, *_ = document["blocks"]
+        first["violations"] = [{"rule": rule, "detail": "took 0.30 CPUs", "passing": True}]
+        second["violations"] = [*first["violations"], lasting]
+        for block in document["blocks"]:
+            block.pop("disturbances")
+            block["resources"].update(steal_cpus=0.3, foreign_cpus=-0.1)
+
+    first, second, *others = decode_run(broken(old), "x").blocks
+    assert first.valid
+    assert [(one.rule, one.detail) for one in first.disturbances] == [(rule, "took 0.30 CPUs")]
+    assert first.disturbed_cpus == (0.3 if rule == "steal" else 0.0)
+    assert [one.rule for one in second.violations] == ["failed"]
+    assert second.disturbances == first.disturbances
+    assert all(block.valid and not block.disturbances for block in others)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.pop("blocks"),
+        lambda d: d.update(blocks=7),
+        lambda d: d.update(blocks=[7]),
+        lambda d: d["blocks"][0].update(violations=7),
+        lambda d: d["blocks"][0].update(violations=[{"rule": "steal"}]),
+        lambda d: d["blocks"][0].update(violations=[{"rule": "steal", "detail": "x"}], resources=None),
+    ],
+)
+def test_what_is_no_old_run_is_named_as_it_always_was(change: Change) -> None:
+    def old(document: dict[str, Any]) -> None:
+        document["schema_version"] = 2
+        change(document)
+
+    with pytest.raises(PipelineError, match=r"x: not a valid run: .*blocks"):
+        decode_run(broken(old), "x")
+
+
+def test_every_recorded_figure_is_what_it_was() -> None:
+    """In all that is recorded, each block has one attempt that was not disturbed: the one that counted and counts."""
+    for path in sorted((ROOT / "history" / "runs").rglob("*.json")):
+        document = msgspec.json.decode(path.read_bytes())
+        counted = [number for number, one in enumerate(document["blocks"]) if not one["violations"]]
+        run = read_run(path)
+        assert {id(one) for one in run.counting} == {id(run.blocks[number]) for number in counted}, path
+
+
 def test_there_is_an_upgrade_from_every_older_version() -> None:
     assert sorted(UPGRADES) == list(range(1, SCHEMA_VERSION))
 
@@ -117,7 +169,7 @@ def test_an_older_file_becomes_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     document = msgspec.json.decode(encode_run(run))
     document["schema_version"] = SCHEMA_VERSION - 1
     document["profile"].pop("patience_s")
-    rehearsed = {SCHEMA_VERSION - 1: lambda d: {**d, "profile": {**d["profile"], "patience_s": 1800}}}
+    rehearsed = {SCHEMA_VERSION - 1: lambda d: {**d, "profile": {**d["profile"], "patience_s": None}}}
     monkeypatch.setattr("scripts.records.UPGRADES", rehearsed)
     assert decode_run(msgspec.json.encode(document), "x") == run
 

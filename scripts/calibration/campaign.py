@@ -137,13 +137,13 @@ def round_effects(session: CalibrationSession, metric: str) -> tuple[list[float]
 
 def pair_effects(session: CalibrationSession, metric: str) -> list[float]:
     """For each round of `round_effects`, the variance of its log ratio that its pairs explain."""
-    ratios = log_ratios(session.run.blocks, METRICS[metric], session.backend)
+    ratios = log_ratios(session.run.counting, METRICS[metric], session.backend)
     return [pairs_part(ratios, sorted(ratios), [number])[0] for number in _by_round(session, metric)]
 
 
 def _by_round(session: CalibrationSession, metric: str) -> dict[int, float]:
     levels = sorted({block.level for block in session.run.blocks})
-    return by_round(log_ratios(session.run.blocks, METRICS[metric], session.backend), levels)
+    return by_round(log_ratios(session.run.counting, METRICS[metric], session.backend), levels)
 
 
 def spread_of(session: CalibrationSession, metric: str) -> Rounds | None:
@@ -152,7 +152,7 @@ def spread_of(session: CalibrationSession, metric: str) -> Rounds | None:
     if len(rounds) < 3:
         return None
     slots = slots_of(session.run.blocks)
-    ratios = log_ratios(session.run.blocks, METRICS[metric], session.backend)
+    ratios = log_ratios(session.run.counting, METRICS[metric], session.backend)
     within, degrees = pairs_part(ratios, sorted(ratios), rounds)
     own = levelled_variance(list(rounds.values()), [slots[number] for number in rounds])
     return Rounds.of(*own, within, degrees) if degrees else None
@@ -171,7 +171,7 @@ def fit_priors(sessions: Iterable[CalibrationSession], comparison: Comparison) -
 
 def cpu_ms_per_request(sessions: Iterable[CalibrationSession], backend: str) -> float | None:
     """What a request costs the backend in its A/A sessions; None where there is none."""
-    blocks = [b for s in sessions if s.backend == backend and s.planted.kind == "none" for b in s.run.blocks]
+    blocks = [b for s in sessions if s.backend == backend and s.planted.kind == "none" for b in s.run.counting]
     return METRICS["cpu_ms_per_request"].mean(blocks)
 
 
@@ -186,7 +186,7 @@ def true_log_ratio(
     planted = session.planted
     if planted.kind == "cpu" and metric == "cpu_ms_per_request":
         expected = cpu_ms_per_request([other for other in sessions if other.run.id < session.run.id], session.backend)
-        cost = METRICS[metric].mean([b for b in session.run.blocks if b.arm == "baseline" and b.valid])
+        cost = METRICS[metric].mean([b for b in session.run.counting if b.arm == "baseline"])
         return math.log1p(planted.size * expected / cost) if expected and cost else None
     if planted.kind == "none":
         return 0.0
@@ -283,7 +283,7 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
     pairs = [
         values
         for session in sessions
-        for by_level in log_ratios(session.run.blocks, METRICS[metric], backend).values()
+        for by_level in log_ratios(session.run.counting, METRICS[metric], backend).values()
         for values in by_level.values()
     ]
     pair_variance = pooled_variance(pairs)
@@ -327,10 +327,10 @@ def _by_slot(session: CalibrationSession, metric: str) -> list[tuple[int, float]
 
 def _by_position(session: CalibrationSession, metric: str) -> list[tuple[int, float]]:
     """For each valid pair: +1 where the candidate came first or -1, and the pair's log ratio."""
-    signs = {(b.index, b.attempt): 1 if b.position == 0 else -1 for b in session.run.blocks if b.arm == "candidate"}
+    signs = {(b.index, b.attempt): 1 if b.position == 0 else -1 for b in session.run.counting if b.arm == "candidate"}
     found = []
     for key, sign in signs.items():
-        blocks = [b for b in session.run.blocks if (b.index, b.attempt) == key]
+        blocks = [b for b in session.run.counting if (b.index, b.attempt) == key]
         for by_level in log_ratios(blocks, METRICS[metric], session.backend).values():
             found += [(sign, value) for values in by_level.values() for value in values]
     return found

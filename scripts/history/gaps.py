@@ -61,7 +61,7 @@ def places(run: Run, baseline: str) -> list[Place]:
     if run.baseline is None or run.baseline.sha != baseline or run.commit.dirty:
         return []
     metric = METRICS["throughput_rps"]
-    return [(run.commit.sha, name) for name in run.backends if log_ratios(run.blocks, metric, name)]
+    return [(run.commit.sha, name) for name in run.backends if log_ratios(run.counting, metric, name)]
 
 
 def next_gap(places: Sequence[Place], done: Mapping[Place, int], unable: Collection[Place], times: int) -> Gap | None:

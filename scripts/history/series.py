@@ -122,7 +122,7 @@ def _samples(run: Run, metrics: Sequence[str]) -> Iterator[tuple[Key, float]]:
 
 def _ratios(run: Run, backend: str, metric: str) -> dict[tuple[int, ...], float]:
     """Logarithms of candidate / baseline, at each level and over all."""
-    ratios = log_ratios(run.blocks, METRICS[metric], backend)
+    ratios = log_ratios(run.counting, METRICS[metric], backend)
     found = {}
     for levels in _scopes(run):
         rounds = by_round(ratios, levels)

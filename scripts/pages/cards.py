@@ -48,6 +48,7 @@ def card_of(run: Run) -> RunCard:
         unequal=tuple(entry.backend for entry in candidates if entry.differences),
         blocks=len(run.blocks),
         invalid=len(invalid),
+        disturbed=sum(bool(block.disturbances) for block in run.counting),
         lost=sum(_place(block) not in made_good for block in invalid),
         complete=run.complete,
         numbers=memoryview(numbers(run, levels).astype("<f4").tobytes()),
@@ -77,11 +78,7 @@ def _logs(run: Run, levels: Sequence[int]) -> Floats:
     """
     scopes = {(backend, level): (b, s) for b, backend in enumerate(run.labels) for s, level in enumerate(levels)}
     arms = ("candidate", "baseline") if run.baseline else ("candidate",)
-    chosen = [
-        block
-        for block in run.blocks
-        if not block.violations and block.arm in arms and (block.backend, block.level) in scopes
-    ]
+    chosen = [block for block in run.counting if block.arm in arms and (block.backend, block.level) in scopes]
     rounds = {number: place for place, number in enumerate(sorted({block.round for block in chosen}))}
     cells: dict[tuple[int, int, int], dict[tuple[int, int], int]] = {}
     places = []

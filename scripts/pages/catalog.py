@@ -47,7 +47,8 @@ class RunCard(Struct):
     ascending. ``fingerprint``: of the environment (`scripts.history.fingerprint`), which ``place`` describes for
     people. ``statements``: for each request, by backend, and ``unequal``: the backends whose work differs from the
     contract's. ``blocks`` were measured in both arms, ``invalid`` of them do not count, of which ``lost`` were not made
-    good by a repetition. ``numbers``: what `value` and `ratio` read.
+    good by a repetition; ``disturbed``: how many count during which others took CPU.
+    ``numbers``: what `value` and `ratio` read.
     """
 
     id: str
@@ -70,6 +71,7 @@ class RunCard(Struct):
     blocks: int
     invalid: int
     lost: int
+    disturbed: int
     complete: bool
     numbers: memoryview
 

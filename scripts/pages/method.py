@@ -14,7 +14,7 @@ from scripts.config import Comparison, Config
 from scripts.model import METRICS, Struct
 from scripts.pages.catalog import Catalog
 from scripts.pages.shell import Page, Shell
-from scripts.session.validity import RULES
+from scripts.session.validity import DISTURBING, RULES
 from scripts.templates import Row, Table
 
 if TYPE_CHECKING:  # it imports much of scipy, and a build that finds its results in the cache needs none of it
@@ -75,6 +75,7 @@ def render(catalog: Catalog, shell: Shell, calibrations: Mapping[str, Calibrated
         Page(path=PATH, title="Method", section="method", description="How it is measured, and how often it is wrong"),
         settings=settings,
         rules=tuple(RULES.items()),
+        disturbing=tuple(DISTURBING.items()),
         calibrations=tuple(calibrations.items()),
         terms=_terms_table(settings),
         environments=tuple(catalog.environments.values()),

@@ -103,6 +103,7 @@ def runs(catalog: Catalog) -> Files:
         "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
         "scope": [scopes[card.levels] for card in cards],
         "profile": [profiles[card.profile] for card in cards],
+        "disturbed": [card.disturbed for card in cards],
         "environments": [
             {"fingerprint": name, "text": card.place, "fields": card.environment}
             for name, card in catalog.environments.items()
@@ -217,9 +218,11 @@ def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) ->
 def run(record: Run, card: RunCard) -> Files:
     """Everything of one run that a reader or a comparison needs, its parity and its blocks as columns.
 
-    ``reasons``: why blocks do not count, by their place in the columns. ``load_s``: under load; ``wall_s``: metered.
+    ``reasons``: why blocks are invalid, by their place in the columns; ``disturbed``: who took CPU while they were
+    measured; ``counts``: whether figures are made of them. ``load_s``: under load; ``wall_s``: metered.
     """
     names = record.backends
+    counting = {id(block) for block in record.counting}
     known = [block for block in record.blocks if block.backend in record.labels]
     numbers = rounded(np.array([measured(block) for block in known], dtype=np.float64).reshape(-1, len(METRIC_NAMES)))
     numbers[[not block.valid for block in known]] = np.nan
@@ -258,6 +261,7 @@ def run(record: Run, card: RunCard) -> Files:
             "arm": [int(block.arm == "baseline") for block in known],
             "attempt": [block.attempt for block in known],
             "valid": [int(block.valid) for block in known],
+            "counts": [int(id(block) in counting) for block in known],
             "requests": [block.load.requests for block in known],
             "failed": [block.load.failed for block in known],
             "load_s": rounded(np.array([block.load.load_s for block in known])).tolist(),
@@ -268,6 +272,11 @@ def run(record: Run, card: RunCard) -> Files:
             place: [f"{violation.rule}: {violation.detail}" for violation in block.violations]
             for place, block in enumerate(known)
             if block.violations
+        },
+        "disturbed": {
+            place: [f"{disturbance.rule}: {disturbance.detail}" for disturbance in block.disturbances]
+            for place, block in enumerate(known)
+            if block.valid and block.disturbances
         },
     }
     return both(f"runs/{record.id}", document)

@@ -12,7 +12,7 @@ import msgspec
 from markupsafe import Markup
 
 from scripts import words
-from scripts.model import METRICS, Run
+from scripts.model import METRICS, Block, Run
 from scripts.records import replace
 from scripts.report import charts, sentences, study
 from scripts.report.summary import Cell, Summary, summarize
@@ -67,6 +67,7 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
         "levels": tuple((level.level, _level_table(run, level.cells)) for level in summary.levels),
         "parity": _parity_table(run),
         "invalid": _invalid_table(run, summary),
+        "disturbed": _disturbed_table(run, summary),
         "blocks": _blocks_table(run),
         "environment": _environment_table(run),
         "packages": _packages_table(run),
@@ -129,17 +130,26 @@ def _parity_table(run: Run) -> Table:
 
 
 def _invalid_table(run: Run, summary: Summary) -> Table:
+    outcome = {True: "repeated with success", False: "missing from the results"}
+    return _named_blocks(run, [(entry.block, entry.reasons, outcome[entry.repeated]) for entry in summary.invalid])
+
+
+def _disturbed_table(run: Run, summary: Summary) -> Table:
+    outcome = {True: "counts", False: "quieter ones count"}
+    return _named_blocks(run, [(entry.block, entry.reasons, outcome[entry.used]) for entry in summary.disturbed])
+
+
+def _named_blocks(run: Run, entries: Iterable[tuple[Block, tuple[str, ...], str]]) -> Table:
+    """Blocks of which there is something to say: why, and what became of them."""
     rows = [
         (
-            str(entry.block.index),
-            run.labels.get(entry.block.backend, entry.block.backend),
-            str(entry.block.level),
-            str(entry.block.round),
-            str(entry.block.attempt),
-            "; ".join(entry.reasons),
-            "repeated with success" if entry.repeated else "missing from the results",
+            str(block.index),
+            run.labels.get(block.backend, block.backend),
+            *(str(number) for number in (block.level, block.round, block.attempt)),
+            "; ".join(reasons),
+            outcome,
         )
-        for entry in summary.invalid
+        for block, reasons, outcome in entries
     ]
     return Table(header=("block", "backend", "users", "round", "attempt", "reasons", "outcome"), rows=tuple(rows))
 
@@ -155,8 +165,15 @@ def _blocks_table(run: Run) -> Table:
         counts = (block.index, block.round, label, block.level, block.attempt, block.load.requests)
         cpus = (used.generator_cpus, used.foreign_cpus, used.steal_cpus)
         figures = [words.figure(value) for value in (*(metric.of(block) for metric in shown), *cpus)]
-        rows.append((*map(str, counts), *figures, "valid" if block.valid else "INVALID"))
+        rows.append((*map(str, counts), *figures, state(block)))
     return Table(header=(*heads, *measured, "state"), rows=tuple(rows))
+
+
+def state(block: Block) -> str:
+    """Whether a block's numbers are right, and whether they are noisier than others, in a word."""
+    if not block.valid:
+        return "INVALID"
+    return f"{sentences.DISTURBED} disturbed" if block.disturbances else "valid"
 
 
 def _environment_table(run: Run) -> Table:

@@ -84,7 +84,7 @@ def leads(run: Run, summary: Summary) -> tuple[str, ...]:
 
 def remarks(run: Run, summary: Summary) -> tuple[Remark, ...]:
     """What a reader must know before believing the numbers, worst first."""
-    found = [*_parity(run, summary), *_validity(run, summary), *_held_back(run)]
+    found = [*_parity(run, summary), *_validity(run, summary), *_disturbed(run, summary), *_held_back(run)]
     if not run.limited:
         found.append(Remark(kind="bad", text="No limits were in force: the backends could use the whole machine."))
     if not run.complete:
@@ -138,6 +138,32 @@ def _validity(run: Run, summary: Summary) -> list[Remark]:
     return [Remark(kind="bad" if lost else "note", text=text)]
 
 
+DISTURBED = "○"
+"""Marks what was disturbed: a hollow point."""
+
+
+def _disturbed(run: Run, summary: Summary) -> list[Remark]:
+    """What others took, and what is made of it."""
+    if not summary.disturbed:
+        return []
+    used = [entry.block for entry in summary.disturbed if entry.used]
+    total = sum(block.arm == "candidate" for block in run.blocks)
+    who = Counter(one.rule for entry in summary.disturbed for one in entry.block.disturbances)
+    worst = max(entry.block.disturbed_cpus for entry in summary.disturbed)
+    why = ", ".join(f"{rule} {number}x" for rule, number in who.most_common())
+    text = f"{len(summary.disturbed)} of {count(total, 'block')} disturbed ({why}; up to {worst:.2f} CPUs taken)"
+    if not used:
+        return [Remark(kind="note", text=f"{text}: quiet ones took their place.")]
+    count_ = "all of them count" if len(used) == len(summary.disturbed) else f"{len(used)} of them count"
+    return [
+        Remark(
+            kind="note",
+            text=f"{text}; {count_}, marked {DISTURBED}, as nothing quieter was measured. Their throughput is too "
+            "low by up to what others took, and intervals are as much wider; CPU per request says more.",
+        )
+    ]
+
+
 def missing(run: Run) -> str:
     """Of which backends nothing counts, and which rules of validity say so; empty where each has something."""
     if not run.lacking:
@@ -166,7 +192,7 @@ def _held_back(run: Run) -> list[Remark]:
     others = len(parse_cpu_list(environment.database_cpus) | parse_cpu_list(environment.generator_cpus))
     found = []
     for backend in run.backends:
-        blocks = {b.raw: b for b in run.blocks if b.backend == backend and b.arm == "candidate" and b.valid}
+        blocks = {b.raw: b for b in run.counting if b.backend == backend and b.arm == "candidate"}
         at_once = [b for b in run.blocks if b.backend == backend and b.raw in blocks]
         wall_s = math.fsum(b.resources.wall_s for b in blocks.values())
         if not wall_s:

@@ -94,6 +94,7 @@ def _result(run: Run, cell: Cell) -> dict[str, Any]:
         "concurrent_users": cell.level,
         "valid": cell.rounds > 0,
         "invalid_reasons": list(cell.reasons),
+        "disturbed_reasons": list(cell.disturbances),
         "rounds": cell.rounds,
         "duration": cell.duration_s,
         "total_requests": cell.requests,
@@ -140,6 +141,10 @@ def render_markdown(run: Run, summary: Summary) -> str:
     if notes:
         lines += ["", "INVALID: no round has a valid block. (n): a round is missing.", ""]
         lines += [f"{number}. {markdown('; '.join(reasons))}" for reasons, number in notes.items()]
+    if summary.disturbed:
+        lines += ["", f"{sentences.DISTURBED}: others took CPU meanwhile; the number is right, but noisier.", ""]
+        reasons = dict.fromkeys("; ".join(entry.reasons) for entry in summary.disturbed if entry.used)
+        lines += [f"- {markdown(reason)}" for reason in reasons]
     lines += ["", "## What was measured", "", *_facts(run)]
     return "\n".join(lines) + "\n"
 
@@ -164,6 +169,8 @@ _TABLES: tuple[tuple[str, Callable[[Cell], str]], ...] = (
 
 def _cell(cell: Cell, of: Callable[[Cell], str], notes: dict[tuple[str, ...], int]) -> str:
     note = f" ({notes[cell.reasons]})" if cell.reasons else ""
+    if cell.disturbances:
+        note = f" {sentences.DISTURBED}{note}"
     return of(cell) + note if cell.rounds else ("INVALID" + note if note else "not measured")
 
 

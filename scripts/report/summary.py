@@ -6,11 +6,11 @@ Only the candidate arm is summarized; comparing arms is the business of a paired
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Run, Struct
-from scripts.statistics.intervals import Ratio, log_ratio_interval
+from scripts.statistics.intervals import Ratio, log_ratio_interval, widened
 
 THROUGHPUT = METRICS["throughput_rps"]
 
@@ -23,13 +23,22 @@ class Invalid(Struct):
     repeated: bool
 
 
+class Disturbed(Struct):
+    """A block whose numbers are right but noisier, with the reasons; ``used``: no better attempt took its place."""
+
+    block: Block
+    reasons: tuple[str, ...]
+    used: bool
+
+
 class Cell(Struct):
     """One backend at one level. Every number is None where no block is valid.
 
-    ``metrics``: by name, the mean over valid rounds (METRICS). Sums over valid rounds: ``duration_s`` (wall time
-    under load), ``requests``, ``failed``. ``error_rate``: failed of all requests, a fraction. ``cpu_percent``: of one
-    CPU, over the blocks. ``rounds``: how many are valid. ``ratio``: the winner's throughput divided by this one's;
-    None for the winner itself and where a block is missing. ``reasons``: of the invalid blocks not repeated.
+    All numbers are of the blocks that count (`Run.counting`). ``metrics``: by name, the mean over rounds (METRICS).
+    Sums over rounds: ``duration_s`` (wall time under load), ``requests``, ``failed``. ``error_rate``: failed of all
+    requests, a fraction. ``cpu_percent``: of one CPU, over the blocks. ``rounds``: how many count. ``ratio``: the
+    winner's throughput divided by this one's; None for the winner itself and where a block is missing. ``reasons``: of
+    the invalid blocks not repeated; ``disturbances``: of the blocks that count and were disturbed.
     """
 
     backend: str
@@ -45,6 +54,7 @@ class Cell(Struct):
     rounds: int
     ratio: Ratio | None
     reasons: tuple[str, ...]
+    disturbances: tuple[str, ...] = ()
 
     @property
     def throughput_rps(self) -> float | None:
@@ -69,6 +79,7 @@ class Summary(Struct):
 
     levels: tuple[Level, ...]
     invalid: tuple[Invalid, ...]
+    disturbed: tuple[Disturbed, ...]
     differences: tuple[str, ...]
     confidence: float
 
@@ -92,17 +103,23 @@ class Summary(Struct):
 def summarize(run: Run, confidence: float = 0.95, reference: str | None = None) -> Summary:
     """The summary of a run; ratios are the winner's throughput, or the ``reference`` backend's, to each other one's."""
     blocks = [block for block in run.blocks if block.arm == "candidate"]
-    rates = {name: _by_level(block for block in blocks if block.backend == name) for name in run.backends}
+    used = [block for block in run.counting if block.arm == "candidate"]
+    rates = {name: _by_level(block for block in used if block.backend == name) for name in run.backends}
     return Summary(
         levels=tuple(_level(run, blocks, rates, level, confidence, reference) for level in run.levels),
         invalid=tuple(_invalid(block, blocks) for block in blocks if not block.valid),
+        disturbed=tuple(
+            Disturbed(block=block, reasons=_reasons(block), used=block in used)
+            for block in blocks
+            if block.valid and block.disturbances
+        ),
         differences=tuple(text for entry in run.parity for text in entry.differences),
         confidence=confidence,
     )
 
 
 def _reasons(block: Block) -> tuple[str, ...]:
-    return tuple(f"{plain(violation.rule)}: {plain(violation.detail)}" for violation in block.violations)
+    return tuple(f"{plain(one.rule)}: {plain(one.detail)}" for one in block.violations or block.disturbances)
 
 
 def _invalid(block: Block, blocks: list[Block]) -> Invalid:
@@ -129,7 +146,11 @@ def _level(
     confidence: float,
     reference: str | None,
 ) -> Level:
-    here = {name: [b for b in blocks if (b.backend, b.level) == (name, level)] for name in run.backends}
+    used = [block for block in run.counting if block.arm == "candidate" and block.level == level]
+    here = {name: [block for block in used if block.backend == name] for name in run.backends}
+    lost = [
+        block for block in blocks if block.level == level and not block.valid and not _invalid(block, blocks).repeated
+    ]
     means = {name: mean for name in here if (mean := THROUGHPUT.mean(here[name])) is not None}
     winner = max(means, key=lambda name: means[name], default=None)
     top = reference or winner
@@ -137,18 +158,35 @@ def _level(
     def ratio(name: str) -> Ratio | None:
         if top is None or name == top:
             return None
-        return log_ratio_interval(rates[top], rates[name], level, confidence)
+        ratio = log_ratio_interval(rates[top], rates[name], level, confidence)
+        return ratio and widened(
+            ratio, below=_missed(here[name], run.limits.cpus), above=_missed(here[top], run.limits.cpus)
+        )
 
     return Level(
         level=level,
         winner=winner,
-        cells=tuple(_cell(name, level, here[name], ratio(name)) for name in run.backends),
+        cells=tuple(
+            _cell(name, level, here[name], [block for block in lost if block.backend == name], ratio(name))
+            for name in run.backends
+        ),
     )
 
 
-def _cell(backend: str, level: int, blocks: list[Block], ratio: Ratio | None) -> Cell:
-    valid = [block for block in blocks if block.valid]
-    lost = [entry for block in blocks if not block.valid and not (entry := _invalid(block, blocks)).repeated]
+def _missed(blocks: Sequence[Block], cpus: float) -> float:
+    """By how much the mean log throughput may be too low, for what others took of the backend's ``cpus``.
+
+    Throughput falls as the CPU does that is left, at most; CPU for each request keeps what it is within a tenth.
+    """
+    missed = []
+    for block in blocks:
+        used = block.resources.cpu_s / block.resources.wall_s if block.resources.wall_s else 0.0
+        taken = min(block.disturbed_cpus, max(cpus - used, 0.0))
+        missed.append(math.log1p(taken / used) if used > 0 else 0.0)
+    return math.fsum(missed) / len(missed) if missed else 0.0
+
+
+def _cell(backend: str, level: int, valid: list[Block], lost: list[Block], ratio: Ratio | None) -> Cell:
     requests = sum(block.load.requests for block in valid)
     failed = sum(block.load.failed for block in valid)
     wall_s = math.fsum(block.resources.wall_s for block in valid)
@@ -167,5 +205,6 @@ def _cell(backend: str, level: int, blocks: list[Block], ratio: Ratio | None) ->
         max_memory_mb=max((block.resources.peak_memory_mb for block in valid), default=None),
         rounds=len(valid),
         ratio=ratio,
-        reasons=tuple(dict.fromkeys(reason for entry in lost for reason in entry.reasons)),
+        reasons=tuple(dict.fromkeys(reason for block in lost for reason in _reasons(block))),
+        disturbances=tuple(dict.fromkeys(reason for block in valid for reason in _reasons(block))),
     )

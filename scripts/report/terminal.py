@@ -57,6 +57,8 @@ def _terminal_cell(level: Level, cell: Cell, notes: dict[tuple[str, ...], int]) 
         text.stylize("bold green")
     elif cell.ratio is not None:
         text.append(f"\n{_short(cell.ratio)}", style="dim")
+    if cell.disturbances:
+        text.append(f"\n{sentences.DISTURBED} disturbed", style="yellow")
     if mark:
         text.append(f"\nsome {mark}", style="red")
     return text

@@ -16,7 +16,7 @@ from scripts.config import Config
 from scripts.cpus import parse_cpu_list
 from scripts.load import k6
 from scripts.model import Arm, Block, PipelineError, Struct
-from scripts.session.validity import judge
+from scripts.session.validity import disturbances, judge
 from scripts.stack import Instance, Stack, check_alive
 from scripts.stack.meter import Meter
 from scripts.stack.process import Process
@@ -28,7 +28,8 @@ class Place(Struct):
     """Where a block stands in its session, and what it is to do.
 
     ``generation`` counts the starts of the processes that are loaded. ``settle_s`` seconds are not measured, then
-    ``window_s`` are. ``part``: 1 for the second block of a pair whose arms are loaded one after the other.
+    ``window_s`` are. ``again``: why it is not the first attempt. ``part``: 1 for the second block of a pair whose arms
+    are loaded one after the other.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Place(Struct):
     window_s: float
     generation: int = 1
     part: int = 0
+    again: str = ""
 
 
 def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: Place, directory: Path) -> list[Block]:
@@ -96,6 +98,7 @@ def measure(stack: Stack, config: Config, instances: Sequence[Instance], place: 
                     other_cpus=len(others),
                     clock_error_s=meter.clock_error_s(place.window_s),
                 ),
+                disturbances=disturbances(config.validity, used),
             )
         )
     return blocks

@@ -12,11 +12,12 @@ measured 0.3% slower in one place than in the other.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from scripts.model import Block, Layout, Run, Struct
 from scripts.session.block import Place
-from scripts.session.recorder import Recorder, finish, may_pass
+from scripts.session.recorder import Recorder, finish, may_pass, reasons
 from scripts.stack import Instance
 
 RESTART_S = 1.5
@@ -69,7 +70,8 @@ class PairedSession:
         self._arms: dict[str, dict[str, Instance]] = {}
         for instance in recorder.stack.instances:
             self._arms.setdefault(instance.target.backend.name, {})[instance.target.arm] = instance
-        self._index = 0
+        self._order = list(self._arms)
+        self._index = self._done = 0
 
     def measure(self) -> Run:
         return finish(self._recorder, self._measure_all)
@@ -78,12 +80,13 @@ class PairedSession:
         profile = self._profile
         for arms in self._arms.values():
             self._recorder.warm_up(arms["candidate"], profile.levels[0])
+        self._recorder.announce(self._ahead_s(1))
         for number in range(1, profile.rounds + 1):
             backends = self._undecided() if number > 1 else list(self._arms)
             if not backends:
                 return
-            order = [name for name in self._arms if name in backends]
-            for backend, pairs in schedule_round(number, order, profile.levels, profile.pairs, self._seed):
+            self._order, self._done = [name for name in self._arms if name in backends], 0
+            for backend, pairs in schedule_round(number, self._order, profile.levels, profile.pairs, self._seed):
                 if number > 1:
                     self._recorder.stack.exchange(*self._arms[backend].values())
                 self._restart(backend, number, candidate_first=pairs[0].candidate_first)
@@ -101,11 +104,16 @@ class PairedSession:
         return [arms[arm] for arm in (("candidate", "baseline") if candidate_first else ("baseline", "candidate"))]
 
     def _measure_pair(self, pair: Pair, *, fresh: bool) -> None:
-        """Measure a pair, again where it was disturbed; ``fresh`` processes are loaded for a while before it counts."""
+        """Measure a pair; ``fresh`` processes are loaded for a while before it counts.
+
+        It is measured again, as long as the time allows, where it is invalid for what may pass, or where what disturbed
+        one arm did not disturb the other: a duet's arms suffer at once, so that their ratio is as good as any.
+        """
         recorder, profile = self._recorder, self._profile
         instances = self._in_order(pair.backend, candidate_first=pair.candidate_first)
         self._index += 1
         together = [instances] if self._layout == "duet" else [[instance] for instance in instances]
+        again = ""
         for attempt in range(1, profile.attempts + 1):
             settle_s = recorder.settle_s(pair.backend, pair.level, share=1 / len(together[0]))
             if fresh and attempt == 1:
@@ -122,23 +130,32 @@ class PairedSession:
                     window_s=profile.duration_s,
                     generation=pair.round,
                     part=part,
+                    again=again,
                 )
-                blocks += recorder.measure(some, place, self._index - 1, self._remaining_s(pair))
+                blocks += recorder.measure(some, place, self._index - 1, self._ahead_s(pair.round))
             recorder.progress.measured(blocks, self._index)
             recorder.record(complete=False, stopped_by="unfinished")
-            recorder.pause(blocks)
-            if not may_pass(blocks):
-                return
+            time.sleep(profile.gap_s)
+            again = reasons(blocks)
+            apart = self._layout == "alternating" and all(block.valid for block in blocks)
+            share = pair.round / profile.rounds
+            if (
+                not (may_pass(blocks) or (apart and again))
+                or recorder.timetable.allowance_s(self._ahead_s(pair.round), share) < 0
+            ):
+                break
+        self._done += 1
 
-    def _remaining_s(self, pair: Pair) -> float:
-        """About how long the rest takes if every round is needed."""
+    def _ahead_s(self, round_: int) -> float:
+        """About how long the rest takes if every round is needed, for the backends that this one is for."""
         profile = self._profile
         parts = 1 if self._layout == "duet" else 2
         per_pair = sum(
             parts * (profile.duration_s + self._recorder.settle_s(name, level, parts / 2))
             + 2 * self._recorder.drain_s(name, level)
-            for name in self._arms
+            for name in self._order
             for level in profile.levels
         )
-        per_round = profile.pairs * per_pair + len(self._arms) * (profile.warmup_s + 2 * RESTART_S)
-        return per_round * (profile.rounds - pair.round + 1)
+        per_round = profile.pairs * per_pair + len(self._order) * (profile.warmup_s + 2 * RESTART_S)
+        done = self._done / (profile.pairs * len(self._order) * len(profile.levels))
+        return per_round * (profile.rounds - round_ + 1 - done)

@@ -18,6 +18,7 @@ from scripts.config import Config
 from scripts.load import k6
 from scripts.model import SCHEMA_VERSION, Block, Commit, Load, ParitySummary, PipelineError, Profile, Run
 from scripts.session.block import Place, load, measure, running
+from scripts.session.timetable import Timetable
 from scripts.stack import Instance, Stack
 from scripts.stack.meter import probe
 from scripts.stack.process import uninterrupted
@@ -32,8 +33,6 @@ SETTLE_LATENCIES = 1.2
 """The window opens when every user has had time for this many requests at the rate seen before."""
 CALM_PROBE_S = 0.5
 CALM_PAUSE_S = 3.0
-GIVE_UP_AFTER = 15
-"""So many disturbed blocks in a row when patience is at its end, and the session stops: the machine is not fit."""
 
 
 class Progress(Protocol):
@@ -41,11 +40,15 @@ class Progress(Protocol):
 
     def warming(self, backend: str) -> None: ...
 
-    def measuring(self, place: Place, finished: int, remaining_s: float) -> None: ...
+    def announced(self, timetable: Timetable) -> None: ...
+
+    def measuring(self, place: Place, finished: int) -> None: ...
 
     def measured(self, blocks: Sequence[Block], finished: int) -> None: ...
 
-    def waiting(self) -> None: ...
+    def waiting(self, taken_cpus: float, limit_s: float) -> None: ...
+
+    def settling(self, number: int, why: str) -> None: ...
 
     def repeating(self, reason: str) -> None: ...
 
@@ -74,7 +77,6 @@ class Recorder:
         self.blocks: list[Block] = []
         self._directory, self._began = directory, began
         self._rate_rps: dict[str, float] = {}
-        self._disturbed = 0
         self._waited_s = 0.0
         candidates = [i for i in stack.instances if i.target.arm == "candidate"]
         self._run = Run(
@@ -165,9 +167,15 @@ class Recorder:
         """About how long the requests in flight take when no more are started."""
         return level / max(self._rate_rps.get(backend, 0.0), 0.1)
 
-    def measure(self, instances: Sequence[Instance], place: Place, finished: int, remaining_s: float) -> list[Block]:
-        """Measure a block of every instance at once, and keep it."""
-        self.progress.measuring(place, finished, remaining_s)
+    def announce(self, ahead_s: float) -> None:
+        """Say how long everything takes, once the warm-up has shown how fast the backends are."""
+        self.timetable = Timetable(ahead_s, self.profile.patience_s)
+        self.progress.announced(self.timetable)
+
+    def measure(self, instances: Sequence[Instance], place: Place, finished: int, ahead_s: float) -> list[Block]:
+        """Measure a block of every instance at once, and keep it. ``ahead_s``: what the rest takes, with this."""
+        self.timetable.expect(ahead_s, again=bool(place.again))
+        self.progress.measuring(place, finished)
         blocks = self._insist(lambda: measure(self.stack, self.config, instances, place, self._directory))
         self.blocks += blocks
         if all(block.valid for block in blocks):
@@ -186,36 +194,38 @@ class Recorder:
         except k6.UnfinishedError as error:
             raise PipelineError(f"{error.message}\n{LOADS} times in a row", error.hint) from error
 
-    def pause(self, blocks: Sequence[Block]) -> None:
-        """Between blocks: the profile's gap, or after a disturbed block until the machine is calm again."""
-        self._disturbed = self._disturbed + 1 if may_pass(blocks) else 0
-        patience_s = self.profile.patience_s
-        if self._disturbed >= GIVE_UP_AFTER and 0 < patience_s <= self._waited_s:
-            details = "; ".join(violation.detail for block in blocks for violation in block.violations)
-            raise PipelineError(
-                f"the last {self._disturbed} blocks were all disturbed, at last because {details}",
-                "stop what else runs on this machine, or measure on a quieter one (bounds: bench.toml [validity])",
-            )
-        time.sleep(self.profile.gap_s)
-        if self._disturbed:
-            began = time.monotonic()
-            deadline = began + patience_s - self._waited_s
-            while time.monotonic() < deadline and not self._is_calm():
-                self.progress.waiting()
-                time.sleep(CALM_PAUSE_S)
-            self._waited_s += time.monotonic() - began
+    def await_calm(self, limit_s: float) -> bool:
+        """Wait until others leave the CPUs alone, for ``limit_s`` at most; returns whether they do.
 
-    def _is_calm(self) -> bool:
-        """Whether nobody takes CPU away just now; asked with all CPUs busy, since else nothing would be missed."""
+        It is asked with all CPUs busy, since else nothing would be missed.
+        """
+        began = time.monotonic()
         bounds = self.config.validity
-        disturbance = probe(CALM_PROBE_S)
-        return disturbance.steal_cpus <= bounds.steal_cpus / 2 and disturbance.foreign_cpus <= bounds.foreign_cpus
+        try:
+            while (left_s := limit_s - (time.monotonic() - began)) > CALM_PROBE_S:
+                taken = probe(CALM_PROBE_S)
+                if taken.steal_cpus <= bounds.steal_cpus and taken.foreign_cpus <= bounds.foreign_cpus:
+                    return True
+                if left_s <= CALM_PAUSE_S + 2 * CALM_PROBE_S:
+                    return False
+                self.progress.waiting(taken.steal_cpus + taken.foreign_cpus, left_s)
+                time.sleep(CALM_PAUSE_S)
+            return False
+        finally:
+            self._waited_s += time.monotonic() - began
 
 
 def may_pass(blocks: Sequence[Block]) -> bool:
     """Whether blocks measured at once are invalid, and for passing reasons only: then they are measured again."""
     violations = [violation for block in blocks for violation in block.violations]
     return bool(violations) and all(violation.passing for violation in violations)
+
+
+def reasons(blocks: Sequence[Block]) -> str:
+    """Why blocks measured at once are invalid or disturbed, in words; empty for good ones."""
+    invalid = [violation.detail for block in blocks for violation in block.violations]
+    disturbed = [disturbance.detail for block in blocks for disturbance in block.disturbances]
+    return "; ".join(dict.fromkeys(invalid + disturbed))
 
 
 def finish(recorder: Recorder, measure_all: Callable[[], None]) -> Run:

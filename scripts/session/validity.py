@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scripts.config import ValidityBounds
-from scripts.model import Load, Resources, Violation
+from scripts.model import Disturbance, Load, Resources, Violation
 
 RULES = {
     "generator": "k6 used so much CPU that it may itself have been the limit",
@@ -14,15 +14,18 @@ RULES = {
     "wrong": "answers did not have the contract's counts",
     "empty": "no request was answered inside the window",
     "concurrency": "requests x latency does not give the active users (Little's law)",
-    "foreign": "processes outside the session took CPU",
-    "steal": "the hypervisor took CPU away",
     "limits": "the backend's limits or CPUs were not in force",
     "shared": "database and generator used up the CPUs that they share",
     "clock": "the wall clock, by which k6 stamps requests, was set or drifted",
 }
 """What can be wrong, in words for people."""
-PASSING = ("foreign", "steal", "dropped", "concurrency", "clock")
-"""What came from outside: measured again, a block may be valid."""
+PASSING = ("dropped", "concurrency", "clock")
+"""What may have come from outside: measured again, a block may be valid."""
+DISTURBING = {
+    "foreign": "processes outside the session took CPU",
+    "steal": "the hypervisor took CPU away",
+}
+"""What makes numbers noisier and not wrong, in words for people."""
 
 
 def judge(
@@ -67,12 +70,6 @@ def judge(
             )
         if resources.generator_cpus > bounds.generator_cpus:
             yield say("generator", f"k6 used {resources.generator_cpus:.2f} CPUs (bound {bounds.generator_cpus:g})")
-        if resources.foreign_cpus > bounds.foreign_cpus:
-            detail = f"others used {resources.foreign_cpus:.2f} CPUs (bound {bounds.foreign_cpus:g})"
-            yield say("foreign", detail)
-        if resources.steal_cpus > bounds.steal_cpus:
-            detail = f"the hypervisor took {resources.steal_cpus:.2f} CPUs (bound {bounds.steal_cpus:g})"
-            yield say("steal", detail)
         used = resources.generator_cpus + resources.database_cpu_s / resources.wall_s
         if used > bounds.shared_cpus * other_cpus:
             bound = bounds.shared_cpus * other_cpus
@@ -84,6 +81,19 @@ def judge(
             yield say("clock", f"{moved} within a window (bound {bound_ms:.1f} ms)")
 
     return tuple(violations())
+
+
+def disturbances(bounds: ValidityBounds, resources: Resources) -> tuple[Disturbance, ...]:
+    """Who took more CPU than the bounds allow while a block was measured."""
+    taken = {
+        "foreign": (resources.foreign_cpus, bounds.foreign_cpus, "others used"),
+        "steal": (resources.steal_cpus, bounds.steal_cpus, "the hypervisor took"),
+    }
+    return tuple(
+        Disturbance(rule=rule, detail=f"{who} {cpus:.2f} CPUs (bound {bound:g})", cpus=cpus)
+        for rule, (cpus, bound, who) in taken.items()
+        if cpus > bound
+    )
 
 
 def _close(value: float, wanted: float, tolerance: float) -> bool:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import scipy  # loads `special` when it is asked for: most of what imports this module never does
 
@@ -89,6 +90,13 @@ def log_ratio_interval(
     reach = float(scipy.special.stdtrit(degrees, 0.5 + confidence / 2) * error)
     low, centre, high = np.exp([mean - reach, mean, mean + reach]).tolist()
     return Ratio(ratio=centre, low=low, high=high, confidence=confidence, pairs=own.size, degrees=degrees)
+
+
+def widened(ratio: Ratio, below: float, above: float) -> Ratio:
+    """The ratio, whose logarithm may be up to ``below`` lower or up to ``above`` higher than what was measured."""
+    if ratio.low is None or ratio.high is None:
+        return ratio
+    return msgspec.structs.replace(ratio, low=ratio.low * math.exp(-below), high=ratio.high * math.exp(above))
 
 
 def _differences(first: Rounds, second: Rounds) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

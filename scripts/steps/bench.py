@@ -36,6 +36,7 @@ examples:
   nox -s bench -- smoke                          everything once, in about a minute
   nox -s bench -- full                           the study's ten levels
   nox -s bench -- quick --backends fastapi,django_wsgi --levels 20,80 --rounds 5
+  nox -s bench -- full --patience 30             half an hour more to wait for calm in
   nox -s bench -- quick --seed 7                 the same order of blocks as another run with seed 7
 """
 
@@ -106,7 +107,9 @@ def _parser(settings: Config) -> argparse.ArgumentParser:
     ]
     parser = argparse.ArgumentParser(
         prog="nox -s bench --",
-        description="Measure the backends under load, one at a time, and report who does how much.",
+        description="Measure the backends under load, one at a time, and report who does how much. After the warm-up "
+        "it says how long it takes; to wait for calm and to measure again what others disturbed, it takes half as long "
+        "again at most (--patience).",
         epilog=EPILOG.format(profiles="\n".join(lines)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -17,10 +17,10 @@ Ratios = Mapping[int, Mapping[int, Sequence[float]]]
 
 
 def log_ratios(blocks: Iterable[Block], metric: Metric, backend: str) -> dict[int, dict[int, list[float]]]:
-    """``{level: {round: [log(candidate / baseline) of each pair]}}`` of the pairs that are valid in both arms."""
+    """``{level: {round: [log(candidate / baseline) of each pair]}}``; ``blocks``: those that count (`Run.counting`)."""
     pairs: dict[tuple[int, int], dict[str, Block]] = {}
     for block in blocks:
-        if block.backend == backend and block.valid:
+        if block.backend == backend:
             pairs.setdefault((block.index, block.attempt), {})[block.arm] = block
     found: dict[int, dict[int, list[float]]] = {}
     for arms in pairs.values():
@@ -85,7 +85,7 @@ class Measured(Struct):
         """``priors``: by ``backend/metric``."""
         blocks = [block for block in run.blocks if block.backend == backend]
         return cls(
-            ratios={name: log_ratios(blocks, metric, backend) for name, metric in METRICS.items()},
+            ratios={name: log_ratios(run.counting, metric, backend) for name, metric in METRICS.items()},
             slots=slots_of(blocks),
             levels=sorted({block.level for block in blocks}),
             priors={name: prior for name in METRICS if (prior := priors.get(f"{backend}/{name}"))},

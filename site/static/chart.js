@@ -137,7 +137,7 @@ const benchChart = (() => {
         const path = new Path2D(benchMarker(index, x(u, p.x), y(u, p.y), (small ? 3 : 4) * ratio));
         ctx.lineWidth = 1.5 * ratio;
         ctx.stroke(path);
-        if (index % 5 !== 4) ctx.fill(path);
+        if (index % 5 !== 4 && !p.hollow) ctx.fill(path);
       }
       if (selected && visible(selected)) {
         ctx.strokeStyle = ink; ctx.lineWidth = 2 * ratio;

@@ -92,7 +92,7 @@
     const { blocks } = data, which = data.backends.indexOf(backend), found = new Map(levels.map((level) => [level, new Map()]));
     blocks.round.forEach((round, row) => {
       const value = blocks[metric][row];
-      if (blocks.backend[row] !== which || blocks.arm[row] !== arm || !blocks.valid[row] || !(value > 0)) return;
+      if (blocks.backend[row] !== which || blocks.arm[row] !== arm || !blocks.counts[row] || !(value > 0)) return;
       const level = found.get(blocks.level[row]);
       if (level) level.set(round, [...(level.get(round) ?? []), value]);
     });

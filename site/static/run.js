@@ -89,7 +89,7 @@ function studied({ blocks, backends, labels }) {
     "Total requests of one round (requests)": (cell) => total("requests")(cell) / cell.length,
   };
   const value = (of, backend, level) => {
-    const cell = rows.filter((place) => blocks.backend[place] === backend && blocks.level[place] === level && blocks.valid[place]);
+    const cell = rows.filter((place) => blocks.backend[place] === backend && blocks.level[place] === level && blocks.counts[place]);
     const found = of(cell);
     return cell.length && Number.isFinite(found) ? found : null;
   };
@@ -121,20 +121,25 @@ function parity({ parity: seen, labels }) {
 }
 
 /* Blocks that do not count, and behind them all blocks. */
-function validity({ blocks, backends, labels, reasons }) {
+function validity({ blocks, backends, labels, reasons, disturbed }) {
   const named = (place) => plain(labels[backends[blocks.backend[place]]]);
   const repeated = (place) => blocks.valid.some((valid, other) => valid && ["backend", "level", "round", "arm"].every((name) => blocks[name][other] === blocks[name][place]));
-  const invalid = Object.entries(reasons).map(([place, texts]) => row(String(blocks.index[place]), [
-    named(place), ...["level", "round", "attempt"].map((name) => String(blocks[name][place])), texts.map(plain).join("; "),
-    repeated(place) ? "repeated with success" : "missing from the results"]));
+  const heads = ["block", "backend", "users", "round", "attempt", "reasons", "outcome"];
+  const listed = (some, outcome) => Object.entries(some).map(([place, texts]) => row(String(blocks.index[place]), [
+    named(place), ...["level", "round", "attempt"].map((name) => String(blocks[name][place])), texts.map(plain).join("; "), outcome(place)]));
+  const invalid = listed(reasons, (place) => repeated(place) ? "repeated with success" : "missing from the results");
+  const noisy = listed(disturbed, (place) => blocks.counts[place] ? "counts" : "quieter ones count");
   const metrics = Array.from(document.querySelectorAll("table[data-metric]"), (shown) => [shown.dataset.metric, shown.caption.textContent]);
   const all = blocks.index.map((index, place) => row(String(index), [
     String(blocks.round[place]), named(place), blocks.arm[place] ? "baseline" : "candidate",
     ...["level", "attempt", "requests"].map((name) => String(blocks[name][place])),
-    ...metrics.map(([name]) => benchText.figure(blocks[name][place])), blocks.valid[place] ? "valid" : "INVALID"]));
+    ...metrics.map(([name]) => benchText.figure(blocks[name][place])), !blocks.valid[place] ? "INVALID" : place in disturbed ? "○ disturbed" : "valid"]));
   return section("validity", "Validity", ...(invalid.length
-    ? [element("p", {}, "These blocks count in no number and no figure of this page."), table("Invalid blocks", ["block", "backend", "users", "round", "attempt", "reasons", "outcome"], invalid, null)]
+    ? [element("p", {}, "These blocks count in no number and no figure of this page."), table("Invalid blocks", heads, invalid, null)]
     : [element("p", {}, "No block is invalid.")]),
+  ...(noisy.length
+    ? [element("p", {}, "During these others took CPU (○): their numbers are right, but noisier. They count where nothing quieter was measured."), table("Disturbed blocks", heads, noisy, null)]
+    : []),
   element("details", {}, element("summary", {}, `All ${count(blocks.index.length, "block")}, in the order measured`),
     table("All blocks", ["block", "round", "backend", "arm", "users", "attempt", "requests", ...metrics.map(([, title]) => title), "state"], all)));
 }

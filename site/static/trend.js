@@ -90,7 +90,7 @@
       if (!groups.has(key)) groups.set(key, { key, index: groups.size, frame, scope, paired, size: 0 });
       const group = groups.get(key);
       group.size += 1;
-      return { x: at(run), y: series.value[row], low: series.low?.[row] ?? null, high: series.high?.[row] ?? null, group: group.index, run };
+      return { x: at(run), y: series.value[row], low: series.low?.[row] ?? null, high: series.high?.[row] ?? null, group: group.index, run, hollow: runs.disturbed[run] > 0 };
     });
     points.sort((a, b) => a.x - b.x || a.run - b.run);
     return { groups: [...groups.values()], points };
@@ -180,7 +180,7 @@
     if (pointed !== point) return undefined;
     return readout.replaceChildren(
       element("strong", {}, value(point.y)), `${interval(point)} · measured ${moment(runs.started[point.run])} · commit `, commitLink(detail, point.run),
-      ` of ${day(runs.committed[point.run])}, ${plain(subjects[point.run])} · ${nameOf(runs, { ...groups[point.group], scope: -1 }, chosen.scale)} · `,
+      ` of ${day(runs.committed[point.run])}, ${plain(subjects[point.run])} · ${nameOf(runs, { ...groups[point.group], scope: -1 }, chosen.scale)}${point.hollow ? ` · ${count(runs.disturbed[point.run], "block")} disturbed ○` : ""} · `,
       page(runPage(detail, point.run), "open the run"),
     );
   }

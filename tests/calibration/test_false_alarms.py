@@ -100,7 +100,7 @@ def _arrays(runs: Sequence[Run], metrics: Sequence[str]) -> simulate.Drawn:
     """Log ratios of rounds and what pairs explain of them, shape (runs, rounds, metrics)."""
     parts: tuple[list[list[list[float]]], list[list[list[float]]]] = ([], [])
     for run in runs:
-        ratios = [log_ratios(run.blocks, METRICS_OF[name], "fastapi") for name in metrics]
+        ratios = [log_ratios(run.counting, METRICS_OF[name], "fastapi") for name in metrics]
         numbers = sorted(ratios[0][10])
         parts[0].append([[by_round(one, [10])[number] for one in ratios] for number in numbers])
         parts[1].append([[pairs_part(one, [10], [number])[0] for one in ratios] for number in numbers])

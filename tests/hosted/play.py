@@ -28,7 +28,7 @@ from tests.hosted.world import CALLER, Author, completed, open_shop, open_world,
 TEXTS = ROOT / "docs" / "comments"
 BACKEND = "apps/fastapi/benchmark/workload.py"
 SHORT = {"pr": "rounds = 6", "nightly": "rounds = 2"}
-SECTION = "[profiles.{name}]\nlevels = [4]\n{rounds}\npairs = 1\nduration_s = 1\nwarmup_s = 1\npatience_s = 60\n\n"
+SECTION = "[profiles.{name}]\nlevels = [4]\n{rounds}\npairs = 1\nduration_s = 1\nwarmup_s = 1\n\n"
 SHOP_PROFILE = "\n" + SECTION.format(name="pr", rounds="rounds = 6")
 STARTED = "    started = time.perf_counter()\n"
 SLOWER = """\

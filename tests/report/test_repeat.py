@@ -16,7 +16,7 @@ from scripts.report import sentences
 from scripts.steps import bench, compare
 from tests.factories import make_paired_run, make_run
 
-OTHERS = {"help", "output", "tree", "anchor", "fail_on_regression"}
+OTHERS = {"help", "output", "tree", "anchor", "fail_on_regression", "patience"}
 """Options that change where things lie or what is said at the end, and those that the arguments printed stand for."""
 PARSERS = {"bench": bench._parser(config.load()), "compare": compare._parser()}
 

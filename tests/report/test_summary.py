@@ -11,10 +11,12 @@ from rich.console import Console
 from scripts.config import ROOT
 from scripts.model import METRICS, Run
 from scripts.records import read_run
-from scripts.report import sentences
+from scripts.report import sentences, study
+from scripts.report.rendering import render_html
 from scripts.report.summary import summarize
 from scripts.report.terminal import render_terminal
 from tests.factories import FAILED, LABELS, make_block, make_paired_run, make_run
+from tests.test_model import taken
 
 ESCAPE = "\x1b"
 
@@ -232,3 +234,73 @@ def test_of_the_recorded_paired_runs_none_was_held_back() -> None:
     runs = [run for path in sorted((ROOT / "history/runs").rglob("*.json")) if (run := read_run(path)).baseline]
     assert runs
     assert [text for run in runs for text in held_back(run)] == []
+
+
+def disturbed(run: Run, backend: str, rounds: tuple[int, ...], cpus: float, used: float = 0.7) -> Run:
+    """The run, in some of whose rounds others took CPU of a backend, which had the rest."""
+    blocks = []
+    for block in run.blocks:
+        if block.backend == backend and block.round in rounds:
+            resources = msgspec.structs.replace(block.resources, cpu_s=used * block.resources.wall_s)
+            block = msgspec.structs.replace(block, disturbances=taken(cpus), resources=resources)
+        blocks.append(block)
+    return msgspec.structs.replace(run, blocks=tuple(blocks))
+
+
+def test_a_ratio_is_as_uncertain_as_what_was_taken() -> None:
+    """Others took 0.3 CPUs of one that could use all of it: its throughput may be too low by 30% of that."""
+    quiet = make_run(levels=(10, 50))
+    for rounds, share in (((0, 1), 1.0), ((0,), 0.5)):
+        noisy = disturbed(quiet, "django_wsgi", rounds, 0.3)
+        for level, before in zip(summarize(noisy).levels, summarize(quiet).levels, strict=True):
+            cells = {cell.backend: (cell.ratio, old.ratio) for cell, old in zip(level.cells, before.cells, strict=True)}
+            now, then = cells["django_wsgi"]
+            assert now is not None
+            assert then is not None
+            assert now.ratio == then.ratio
+            assert now.low == pytest.approx((then.low or 0) * 0.7**share)
+            assert now.high == then.high
+            assert cells["fastapi"][0] == cells["fastapi"][1], "the others were left alone"
+
+
+def test_a_leader_whose_lead_may_come_from_others_is_within_noise() -> None:
+    run = make_run(levels=(10,), rounds=4, labels={name: LABELS[name] for name in ("fastapi", "django_wsgi")})
+    assert summarize(run).levels[0].rivals == ()
+    noisy = disturbed(run, "django_wsgi", (0, 1, 2, 3), 0.65, used=0.3)
+    assert summarize(noisy).levels[0].rivals == ("django_wsgi",)
+    assert "within noise" in sentences.outcome(noisy, summarize(noisy).levels[0])
+    assert "within noise" in terminal(noisy)
+
+
+def test_what_was_disturbed_is_told_apart() -> None:
+    run = disturbed(make_run(levels=(10,)), "fastapi", (0,), 0.31)
+    summary = summarize(run)
+    (entry,) = summary.disturbed
+    assert entry.used
+    assert entry.reasons == ("foreign: others used 0.31 CPUs (bound 0.1)",)
+    assert not summary.invalid
+    shown = terminal(run)
+    assert "○ disturbed" in shown
+    (remark,) = (one for one in sentences.remarks(run, summary) if "disturbed" in one.text)
+    assert remark.kind == "note"
+    assert remark.text.startswith("1 of 8 blocks disturbed (foreign 1x; up to 0.31 CPUs taken); all of them count")
+    page, text = render_html(run, summary), study.render_markdown(run, summary)
+    assert "○ disturbed" in page
+    assert "foreign: others used 0.31 CPUs" in page
+    assert " ○ |" in text
+    reasons = {row["framework"]: row["disturbed_reasons"] for row in study.results(run, summary)}
+    assert reasons["fastapi"] == list(entry.reasons)
+    assert reasons["django_wsgi"] == []
+
+
+def test_a_disturbed_block_that_was_measured_again_counts_nowhere() -> None:
+    run = make_run(levels=(10,))
+    noisy = disturbed(run, "fastapi", (0,), 0.31)
+    better = [
+        msgspec.structs.replace(block, attempt=2)
+        for block in run.blocks
+        if (block.backend, block.round) == ("fastapi", 0)
+    ]
+    both = summarize(msgspec.structs.replace(noisy, blocks=(*noisy.blocks, *better)))
+    assert [level.cells for level in both.levels] == [level.cells for level in summarize(run).levels]
+    assert [entry.used for entry in both.disturbed] == [False]

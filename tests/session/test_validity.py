@@ -9,7 +9,7 @@ import pytest
 
 from scripts import config
 from scripts.model import Latency, Load, Resources
-from scripts.session.validity import RULES, judge
+from scripts.session.validity import DISTURBING, PASSING, RULES, disturbances, judge
 
 BOUNDS = config.load().validity
 LATENCY = Latency(mean_ms=200.0, p50_ms=200, p90_ms=210, p95_ms=220, p99_ms=250, max_ms=300)
@@ -53,8 +53,7 @@ def test_a_good_block_is_valid() -> None:
         ({"throughput_rps": 53.0}, {}, {}, {"concurrency": True}),
         ({"throughput_rps": 48.0}, {}, {}, {}),
         ({}, {"generator_cpus": 0.9}, {"other_cpus": 3}, {"generator": False}),
-        ({}, {"foreign_cpus": 0.2}, {}, {"foreign": True}),
-        ({}, {"steal_cpus": 0.2}, {}, {"steal": True}),
+        ({}, {"foreign_cpus": 0.2, "steal_cpus": 0.2}, {}, {}),
         ({}, {}, {"missing_limits": ("limits are None",)}, {"limits": False}),
         ({}, {"database_cpu_s": 11.2}, {}, {"shared": False}),
         ({}, {"database_cpu_s": 11.2}, {"other_cpus": 2}, {}),
@@ -69,3 +68,28 @@ def test_each_fault_is_found(
 ) -> None:
     assert rules(load, resources, **other) == expected
     assert expected.keys() <= RULES.keys()
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, {}),
+        ({"foreign_cpus": BOUNDS.foreign_cpus, "steal_cpus": BOUNDS.steal_cpus}, {}),
+        ({"foreign_cpus": 0.2}, {"foreign": 0.2}),
+        ({"steal_cpus": 0.3}, {"steal": 0.3}),
+        ({"foreign_cpus": 1.4, "steal_cpus": 0.11}, {"foreign": 1.4, "steal": 0.11}),
+    ],
+)
+def test_what_others_took_disturbs_and_makes_nothing_invalid(
+    resources: dict[str, float], expected: dict[str, float]
+) -> None:
+    found = disturbances(BOUNDS, msgspec.structs.replace(RESOURCES, **resources))
+    assert {one.rule: one.cpus for one in found} == expected
+    assert all(f"{one.cpus:.2f} CPUs (bound " in one.detail for one in found)
+    assert expected.keys() <= DISTURBING.keys()
+    assert rules({}, resources) == {}
+
+
+def test_a_rule_is_of_one_kind() -> None:
+    assert not RULES.keys() & DISTURBING.keys()
+    assert RULES.keys() >= set(PASSING)

@@ -94,13 +94,6 @@ class Bench:
         self._reader.join(10)
         return code
 
-    def ended_well(self) -> bool:
-        """Whether it went to its end. That others on this machine disturbed every block is a failure of no code."""
-        code = self.end()
-        return code == 0 or (
-            code == 1 and re.search(r"no valid (block|pair) of .*\((foreign|steal) ", self.text) is not None
-        )
-
     def children(self, word: str) -> list[int]:
         """Processes of this session whose command line contains ``word``."""
         return [pid for pid in session_processes(self.process.pid) if word in command_line(pid)]
@@ -149,12 +142,12 @@ def bench() -> Iterator[Callable[..., Bench]]:
 
 def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: Path) -> None:
     running = bench("smoke", "--levels", "4", "--duration", "2", "--seed", "7", "--output", str(tmp_path), stack=kind)
-    code = running.end()
+    assert running.end() == 0, running.text
     latest = tmp_path / "latest"
     assert latest.is_symlink(), running.text
     run = records.read_run(latest / "run.json")
     assert run.complete
-    assert code == (1 if run.lacking else 0), "others on this machine may have disturbed every block of a backend"
+    assert not run.lacking
     assert run.seed == 7
     assert run.limited
     assert run.environment.stack == kind
@@ -177,8 +170,7 @@ def test_a_session_end_to_end(kind: str, bench: Callable[..., Bench], tmp_path: 
     assert not list(tmp_path.glob("*.partial"))
 
     # what was measured can be recorded once, and its report made again
-    usable = len(run.lacking) < len(run.backends)
-    for code, words in ((0, "recorded"), (1, "already recorded")) if usable else ((1, "no valid block"),):
+    for code, words in ((0, "recorded"), (1, "already recorded")):
         again = bench(str(latest), "--history", str(tmp_path / "history"), step="record")
         assert again.end() == code
         assert words in again.text
@@ -194,6 +186,7 @@ def test_a_block_during_which_the_clock_is_set_is_measured_again(bench: Callable
     subprocess.run(compile_, input=SET_CLOCK, text=True, check=True)
     running = bench(
         *("smoke", "--backends", "fastapi", "--levels", "2", "--duration", "3", "--output", str(tmp_path)),
+        *("--patience", "1"),
         env={"LD_PRELOAD": str(library), "CLOCK_IS_SET": str(is_set)},
     )
     running.wait_for("[1/1]")
@@ -201,10 +194,48 @@ def test_a_block_during_which_the_clock_is_set_is_measured_again(bench: Callable
     is_set.touch()
     running.end()
     blocks = records.read_run(tmp_path / "latest" / "run.json").blocks
-    assert len(blocks) == 2, running.text
+    assert len(blocks) >= 2, running.text
     said = [violation for violation in blocks[0].violations if violation.rule == "clock"]
     assert "moved by +140.0 ms against the steady one" in said[0].detail
     assert all(violation.rule != "clock" for block in blocks[1:] for violation in block.violations)
+
+
+def test_with_a_neighbour_that_never_rests_there_is_an_answer_in_time(
+    bench: Callable[..., Bench], tmp_path: Path, neighbour: None
+) -> None:
+    arguments = ("smoke", "--backends", "fastapi,django_wsgi", "--levels", "5", "--rounds", "2")
+    running = bench(*arguments, "--output", str(tmp_path))
+    running.wait_for(" min; at most ")
+    began = time.monotonic()
+    running.wait_for("Throughput in requests/s")
+    took_s = time.monotonic() - began
+    assert running.end() == 0, running.text
+    announced, most = map(float, re.findall(r"about ([\d.]+) min; at most ([\d.]+) min", running.text)[0])
+    assert most == pytest.approx(1.5 * announced, abs=0.1)
+    assert took_s <= 60 * (1.5 * announced + 0.1), running.text  # as rounded to a tenth of a minute; with the report
+    run = records.read_run(tmp_path / "latest" / "run.json")
+    assert not run.lacking
+    assert {(b.backend, b.level, b.round) for b in run.blocks if b.valid} == {
+        (backend, 5, number) for backend in run.backends for number in (1, 2)
+    }
+    disturbed = [block for block in run.counting if block.disturbances]
+    assert len(disturbed) == len(run.counting)
+    assert {one.rule for block in disturbed for one in block.disturbances} >= {"foreign"}
+    assert re.search(r"requests/s .*disturbed: others used \d\.\d\d CPUs", running.text), running.text
+    assert re.search(r"not measured again, as the (machine is not calm|time is over)", running.text), running.text
+    assert re.search(r"blocks disturbed", running.text), running.text
+
+
+@pytest.fixture
+def neighbour() -> Iterator[None]:
+    """Something else takes 30% of each core, until the test is over, and never for longer than ten minutes."""
+    code = "import os,sys,time\nos.sched_setaffinity(0,{int(sys.argv[1])})\nend=time.monotonic()+600\n"
+    code += "while time.monotonic()<end:\n b=time.thread_time()\n while time.thread_time()-b<.03:pass\n time.sleep(.07)"
+    busy = [subprocess.Popen([sys.executable, "-c", code, str(cpu)]) for cpu in os.sched_getaffinity(0)]
+    yield
+    for each in busy:
+        each.kill()
+        each.wait()
 
 
 def test_statements_are_not_traced_while_measuring(bench: Callable[..., Bench], tmp_path: Path) -> None:
@@ -328,7 +359,7 @@ def test_a_killed_k6_is_started_again(bench: Callable[..., Bench], tmp_path: Pat
         groups = Path("/sys/fs/cgroup").glob(f"cpu*/**/bench-{running.process.pid}-*/generator/cgroup.procs")
         (pid,) = {int(pid) for group in groups for pid in group.read_text().split()}
         os.kill(pid, number)
-    assert running.ended_well(), running.text
+    assert running.end() == 0, running.text
     assert running.text.count("measured again: k6 was ended by SIGKILL before its load was over") == 1
     assert running.text.count("measured again: k6 was ended by a signal before its load was over") == 1
     run = records.read_run(tmp_path / "latest" / "run.json")
@@ -416,7 +447,7 @@ def test_a_killed_session_leaves_no_process_and_its_blocks(bench: Callable[..., 
     assert session_processes(running.process.pid) == []
 
     after = bench(*TINY, "--output", str(tmp_path))  # the next session removes what could not be removed then
-    assert after.ended_well(), after.text
+    assert after.end() == 0, after.text
     assert "is left of a killed session" in after.text
     running.assert_nothing_left()
     partial = next(tmp_path.glob("*.partial"))

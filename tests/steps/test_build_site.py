@@ -191,7 +191,7 @@ def test_numbers_of_a_card_are_those_of_the_reports() -> None:
     card = card_of(run)
     for name, metric in METRICS.items():
         for levels, level in (((10, 50), None), ((10,), 10), ((50,), 50)):
-            effect = paired_effect([*by_round(log_ratios(run.blocks, metric, "fastapi"), levels).values()])
+            effect = paired_effect([*by_round(log_ratios(run.counting, metric, "fastapi"), levels).values()])
             found = card.ratio("fastapi", name, level)
             assert found is not None
             assert [found.low, found.high] == pytest.approx(effect.interval(0.05), rel=1e-6)
