@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -19,7 +18,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from scripts.config import ROOT
-from scripts.load.ndjson import Data, batches, refused
+from scripts.load.ndjson import Samples, batches
 from scripts.load.ndjson import UnfinishedError as UnfinishedError
 from scripts.load.requests import Requests
 from scripts.model import BROKEN, Arm, Load, PipelineError, Workload
@@ -150,21 +149,13 @@ class _Arm:
         self.wrong = 0
         self.dropped = 0
 
-    def add(self, metric: str, samples: Sequence[Data], failure: str, longest_ms: float) -> None:
-        """Raises ValueError for what cannot be; k6 takes durations from the steady clock, whatever the wall clock does.
-        """
-        values = [sample.value for sample in samples]
+    def add(self, metric: str, samples: Samples, failure: str) -> None:
         if metric == _DURATION:
-            _check(metric, values, longest_ms)
-            self.requests.add([sample.time.timestamp() for sample in samples], values, failure)
+            self.requests.add(samples.times_s, samples.values, failure)
         elif metric == _CHECKS:
-            _check(metric, values, 1)
-            self.wrong += values.count(0)
-            if values.count(0) + values.count(1) < len(values):
-                raise ValueError(f"{metric} cannot be {next(v for v in values if v not in (0, 1)):g}")
+            self.wrong += samples.values.count(0)
         else:
-            _check(metric, values, sys.float_info.max)
-            self.dropped += sum(map(int, values))
+            self.dropped += sum(map(int, samples.values))
 
     def result(self, started: float, settle_s: float, window_s: float) -> Result:
         load = self.requests.load(started, settle_s, window_s)
@@ -191,36 +182,41 @@ def read(
 
 def _started(path: Path) -> float:
     """When its load started, in seconds since the epoch by the wall clock."""
-    for batch in batches(path, [LOAD_STARTED]):
-        for point in batch.points:
-            return point.data.time.timestamp()
+    for alike, _ in batches(path, [LOAD_STARTED]):
+        for samples in alike.values():
+            return samples.times_s[0]
     raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
 
 
 def _gather(path: Path, arms: Mapping[Arm, _Arm], longest_ms: float) -> None:
     """Add a file's points to the arms that they are of; no request takes longer than ``longest_ms``."""
     starts = 0
-    for points, numbers in batches(path, [_DURATION, _CHECKS, _DROPPED, LOAD_STARTED]):
-        alike: defaultdict[tuple[str, bytes], list[Data]] = defaultdict(list)
-        for point in points:
-            alike[point.metric, bytes(point.data.tags)].append(point.data)
+    for alike, refused in batches(path, [_DURATION, _CHECKS, _DROPPED, LOAD_STARTED]):
         for (metric, tags), samples in alike.items():
+            if metric == LOAD_STARTED:  # setup() belongs to no scenario
+                starts += len(samples.rows)
+                if starts > 1:
+                    raise refused(samples.rows[-1], ValueError("the load starts a second time"))
+                continue
+            if not _possible(metric, samples.values, longest_ms):
+                row, value = next(
+                    (row, value)
+                    for row, value in zip(samples.rows, samples.values, strict=True)
+                    if not _possible(metric, [value], longest_ms)
+                )
+                raise refused(row, ValueError(f"{metric} cannot be {value:g}"))
             try:
-                if metric == LOAD_STARTED:  # setup() belongs to no scenario
-                    starts += len(samples)
-                    if starts > 1:
-                        raise ValueError("the load starts a second time")
-                else:
-                    arm, failure = _understand(tags, arms)
-                    arm.add(metric, samples, failure, longest_ms)
+                arm, failure = _understand(tags, arms)
             except (*BROKEN, ValueError) as error:
-                raise refused(path, numbers[0], error) from error
+                raise refused(samples.rows[0], error) from error
+            arm.add(metric, samples, failure)
 
 
-def _check(metric: str, values: Sequence[float], most: float) -> None:
-    for value in (min(values), max(values)):
-        if not 0 <= value <= most:
-            raise ValueError(f"{metric} cannot be {value:g}")
+def _possible(metric: str, values: list[float], longest_ms: float) -> bool:
+    """k6 takes durations from the steady clock, whatever the wall clock does."""
+    if metric == _CHECKS:
+        return values.count(0) + values.count(1) == len(values)
+    return 0 <= min(values) and max(values) <= (longest_ms if metric == _DURATION else sys.float_info.max)
 
 
 def _understand(tags: bytes, arms: Mapping[Arm, _Arm]) -> tuple[_Arm, str]:

@@ -1,24 +1,26 @@
 """k6's NDJSON output (1.x and 2.x) as a stream of the points that are asked for, in memory that does not grow.
 
-Of the fourteen lines of a request two matter. A line in k6's own form (the metric first, three objects, no escape) is
-told from a few of its bytes, for a whole chunk at once, and left where its metric is not wanted. Every other line is
+Of the fourteen lines of a request two matter. One pattern goes over a chunk from line to line: it takes apart those
+in k6's own form whose metric is wanted, passes over those whose metric is not, and leaves every other line to be
 decoded: the order of keys, spaces and escapes are as JSON has them, and what is no JSON is found.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import compress
+from functools import partial
+from itertools import islice
+from operator import add, itemgetter
 from pathlib import Path
-from typing import Annotated, BinaryIO, NamedTuple, TypeVar, cast
+from typing import Annotated, BinaryIO, NamedTuple, cast
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from scripts.model import BROKEN, PipelineError
 
@@ -27,57 +29,61 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 18
 LONGEST_LINE_BYTES = 4 << 20
 """k6's own have some hundred bytes, and some thousand where tags have long addresses."""
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-HEAD, TAIL = b'{"metric":"', b"}}}"
-OBJECTS = 3
-SHORTEST = 64
-"""Bytes of the shortest line that may be in k6's own form: more than what is compared of it."""
-Lines = list[tuple[int, bytes]]
-"""Numbers, from 1, and texts."""
-_T = TypeVar("_T")
-FEW = 4
-"""So few lines are decoded as they are: the line that two chunks share, and small files."""
-Words = npt.NDArray[np.uint64]
-Positions = npt.NDArray[np.int64]
+MOST_REMEMBERED = 10_000
+PASSED = rb"""(?:\{"metric":"(?!%s)[^{]*+\{"t[^{]*+(?<=s":)\{[^{]*+(?<=\}\}\}\n))*+"""
+"""Lines with three objects, each where k6 has it: of a line that is cut off and joined to another the pattern says no."""
+TAKEN = (
+    rb"""\{"metric":"(%s),"type":"Point","data":\{"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:)([0-5]\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)","""
+    rb""""value":(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?),"tags":(\{[^{}\n]*\})\}\}\n"""
+)
+OTHER = rb"([^\n]++)\n?|\n|\Z"
 
 
 class UnfinishedError(PipelineError):
     """k6 was ended from outside before its load was over, which says nothing about what it loaded: load it again."""
 
 
-class Data(msgspec.Struct, gc=False):
-    """A sample. ``tags`` stays JSON: few of them differ, and what they say is worth remembering."""
+class Samples(NamedTuple):
+    """Samples with one metric and the same tags, in the file's order: seconds since the epoch, values, and rows."""
 
+    times_s: list[float]
+    values: list[float]
+    rows: list[int]
+
+
+Alike = Mapping[tuple[str, bytes], Samples]
+"""By metric and tags, which stay JSON: few of them differ."""
+
+
+class Batch(NamedTuple):
+    """Samples of a chunk. ``refused`` makes the error about a row."""
+
+    alike: Alike
+    refused: Callable[[int, Exception], PipelineError]
+
+
+class _Data(msgspec.Struct):
     time: Annotated[datetime, msgspec.Meta(tz=True)]
     value: float
     tags: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Point(msgspec.Struct, gc=False):
-    """A sample of a metric."""
-
+class _Point(msgspec.Struct):
     metric: str
     type: str
-    data: Data
+    data: _Data
 
 
-class _Kind(msgspec.Struct, gc=False):
+class _Kind(msgspec.Struct):
     type: str
     metric: str = ""
 
 
-class Batch(NamedTuple):
-    """Points in the file's order, and the numbers of their lines."""
-
-    points: list[Point]
-    numbers: list[int]
-
-
-_kind, _kinds = msgspec.json.Decoder(_Kind).decode, msgspec.json.Decoder(list[_Kind]).decode
-_point, _points = msgspec.json.Decoder(Point).decode, msgspec.json.Decoder(list[Point]).decode
+_decode_kind, _decode_point = msgspec.json.Decoder(_Kind).decode, msgspec.json.Decoder(_Point).decode
 
 
 def batches(path: Path, wanted: Sequence[str]) -> Iterator[Batch]:
@@ -86,21 +92,17 @@ def batches(path: Path, wanted: Sequence[str]) -> Iterator[Batch]:
     Raises UnfinishedError where the file, or its last line, ends too early, PipelineError for what k6 does not write;
     both name the file and the line.
     """
-    number = 1
+    names = b"|".join(re.escape(name.encode()) + b'"' for name in wanted)
+    pattern = re.compile(PASSED % names + b"(?:" + TAKEN % names + b"|" + OTHER + b")")
+    moments, before = _Moments(), 0
     try:
         with open_(path) as file:
-            for data, start, stop in _whole_lines(file):
-                starts, ends = _bounds(data, start, stop)
-                asked, odd = _look(data, starts, ends, wanted)
-                some = np.flatnonzero(asked | odd)
-                places = zip(some.tolist(), starts[some].tolist(), ends[some].tolist(), strict=True)
-                lines = [(number + i, data[begin:end]) for i, begin, end in places]
-                yield _decode(path, lines, odd[some].tolist(), wanted, last=not data.endswith(b"\n"))
-                number += len(starts)
-    except (EOFError, OSError, zlib.error, zstd.ZstdError) as error:
-        raise _unfinished(path, number, error) from error
-    except _LongLineError as error:
-        raise refused(path, number, error) from error
+            for lines in _whole_lines(file):
+                yield _batch(_Place(path, before), lines, pattern, wanted, moments)
+                before += lines.stop - lines.start
+    except (EOFError, OSError, zlib.error, zstd.ZstdError, _LongLineError) as error:
+        long = isinstance(error, _LongLineError)
+        raise (refused if long else unfinished)(_Place(path, before), 0, error) from error
 
 
 def open_(path: Path) -> BinaryIO:
@@ -112,27 +114,50 @@ def open_(path: Path) -> BinaryIO:
     return cast(BinaryIO, zstd.open(path, "rb")) if first == ZSTD else path.open("rb", buffering=0)
 
 
-def refused(path: Path, number: int, error: Exception) -> PipelineError:
-    """What k6 does not write, at a line of the file."""
-    return PipelineError(
-        f"{path.name}, line {number}: not k6's NDJSON output: {error}",
-        "this k6 is not one that this project knows; take another one (K6), and measure the block again",
-    )
-
-
-def _unfinished(path: Path, number: int, error: Exception) -> UnfinishedError:
-    return UnfinishedError(
-        f"{path.name}, line {number}: not k6's complete NDJSON output: {error}",
-        "k6 was killed, or the disk is full; measure the block again",
-    )
-
-
 class _LongLineError(Exception):
     pass
 
 
-def _whole_lines(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Data with the place where whole lines begin and end in it. The file's last line need not end with a newline."""
+class _Place(NamedTuple):
+    """Where in a file a chunk is: ``before`` which there are so many bytes, when they are decompressed."""
+
+    path: Path
+    before: int
+
+    def line(self, row: int) -> int:
+        """The number of a line of the chunk, from 1. Lines are not counted as long as nobody asks."""
+        number, left = row + 1, self.before
+        with open_(self.path) as file:
+            while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                number, left = number + chunk.count(b"\n"), left - len(chunk)
+        return number
+
+
+class _Lines(NamedTuple):
+    """Whole lines, ``data[start:stop]``. The file's last one need not end with a newline."""
+
+    data: bytes
+    start: int
+    stop: int
+
+
+def refused(place: _Place, row: int, error: Exception) -> PipelineError:
+    """What k6 does not write, at a line of a chunk."""
+    return PipelineError(
+        f"{place.path.name}, line {place.line(row)}: not k6's NDJSON output: {error}",
+        "this k6 is not one that this project knows; take another one (K6), and measure the block again",
+    )
+
+
+def unfinished(place: _Place, row: int, error: Exception) -> UnfinishedError:
+    """What k6 had no time to write to its end."""
+    return UnfinishedError(
+        f"{place.path.name}, line {place.line(row)}: not k6's complete NDJSON output: {error}",
+        "k6 was killed, or the disk is full; measure the block again",
+    )
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[_Lines]:
     rest = b""
     while chunk := file.read(CHUNK_BYTES):
         first = chunk.find(b"\n") + 1
@@ -143,102 +168,71 @@ def _whole_lines(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
             continue
         last = chunk.rfind(b"\n") + 1
         if rest:
-            yield rest + chunk[:first], 0, len(rest) + first
+            yield _Lines(rest + chunk[:first], 0, len(rest) + first)
         if last > (begin := first if rest else 0):
-            yield chunk, begin, last
+            yield _Lines(chunk, begin, last)
         rest = chunk[last:]
     if rest:
-        yield rest, 0, len(rest)
+        yield _Lines(rest, 0, len(rest))
 
 
-def _bounds(data: bytes, start: int, stop: int) -> tuple[Positions, Positions]:
-    """Where lines begin, and where they end: at the newline, which is not theirs."""
-    ends = np.flatnonzero(_bytes(data)[start:stop] == ord("\n")) + start
-    if data[stop - 1 : stop] != b"\n":
-        ends = np.append(ends, stop)
-    return np.concatenate(([start], ends[:-1] + 1)), ends
+class _Moments(dict[tuple[bytes, bytes], float]):
+    """Minutes, as text and zone, in seconds since the epoch, as they are asked for."""
+
+    def __missing__(self, key: tuple[bytes, bytes]) -> float:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        minute, zone = key
+        self[key] = datetime.fromisoformat((minute + b"00" + zone).decode()).timestamp()
+        return self[key]
 
 
-def _look(
-    data: bytes, starts: Positions, ends: Positions, wanted: Sequence[str]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which lines are in k6's own form and of a wanted metric, and which are in another form."""
-    asked, odd = np.zeros(len(starts), bool), ends > starts
-    places = np.flatnonzero(ends - starts >= SHORTEST)
-    if len(places) < FEW:
-        return asked, odd
-    text = _bytes(data)[: ends[-1]]
-    opened = np.flatnonzero(text == ord("{"))
-    own = np.diff(np.searchsorted(opened, np.append(starts, ends[-1])))[places] == OBJECTS
-    words: Words = np.ndarray(len(data) - 7, np.dtype("<u8"), data, strides=(1,))
-    for at, part in ((starts, HEAD[:8]), (starts + len(HEAD) - 8, HEAD[-8:]), (ends - len(TAIL), TAIL)):
-        own &= _are(words, at[places], part)
-    if data.find(b"\\", starts[0]) >= 0:
-        escapes = np.flatnonzero(text == ord("\\"))
-        own &= ~np.isin(places, np.searchsorted(ends, escapes))
-    places = places[own]
-    odd[places] = False
-    names = starts[places] + len(HEAD)
-    first = words[names]
-    for name in wanted:
-        quoted = (name.encode() + b'"')[: SHORTEST - len(HEAD)]
-        found = np.flatnonzero(first << _shift(quoted[:8]) == _number(quoted[:8]) << _shift(quoted[:8]))
-        for offset in range(8, len(quoted), 8):
-            found = found[_are(words, names[found] + offset, quoted[offset : offset + 8])]
-        asked[places[found]] = True
-    return asked, odd
-
-
-def _are(words: Words, places: Positions, text: bytes) -> npt.NDArray[np.bool_]:
-    """At which of the places the text, of at most eight bytes, is. The words looked at end where it ends."""
-    return words[places - (8 - len(text))] >> _shift(text) == _number(text)
-
-
-def _shift(text: bytes) -> np.uint64:
-    return np.uint64(8 * (8 - len(text)))
-
-
-def _number(text: bytes) -> np.uint64:
-    return np.uint64(int.from_bytes(text, "little"))
-
-
-def _bytes(data: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(data, np.uint8)
-
-
-def _decode(path: Path, lines: Lines, odd: Sequence[bool], wanted: Sequence[str], *, last: bool) -> Batch:
-    """The points of lines that are of a wanted metric, or in a form (``odd``) that has to be read first."""
+def _batch(place: _Place, lines: _Lines, pattern: re.Pattern[bytes], wanted: Sequence[str], moments: _Moments) -> Batch:
+    """The samples of lines, at once where all of these are in k6's own form, else from line to line."""
+    found = pattern.findall(*lines)
+    if any(map(itemgetter(-1), found)):
+        return _line_by_line(place, lines, wanted)
+    taken = [row for row in found if row[0]]  # blank lines and the end are none
+    if not taken:
+        return Batch({}, partial(refused, place))
+    metrics, minutes, seconds, zones, values, tags, _ = zip(*taken, strict=True)
     try:
-        if any(odd):
-            kinds = _together(_kinds, [line for _, line in compress(lines, odd)])
-            theirs = iter(kind.type == "Point" and kind.metric in wanted for kind in kinds)
-            lines = list(compress(lines, [not is_odd or next(theirs) for is_odd in odd]))
-        points = _together(_points, [line for _, line in lines])
-        if all(point.type == "Point" for point in points):
-            return Batch(points, [number for number, _ in lines])
-    except (*BROKEN, ValueError):
-        pass
-    return _one_by_one(path, lines, wanted, last=last)
+        starts = list(map(moments.__getitem__, zip(minutes, zones, strict=True)))
+    except ValueError:  # a date that is none
+        return _line_by_line(place, lines, wanted)
+    times_s, numbers = list(map(add, starts, map(float, seconds))), list(map(float, values))
+    rows: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    for row, key in enumerate(zip(metrics, tags, strict=True)):
+        rows[key].append(row)
+    alike = {
+        (metric[:-1].decode(), tag): Samples([times_s[row] for row in some], [numbers[row] for row in some], some)
+        for (metric, tag), some in rows.items()
+    }
+
+    def refused_row(row: int, error: Exception) -> PipelineError:
+        match = next(islice(filter(itemgetter(1), pattern.finditer(*lines)), row, None))
+        return refused(place, lines.data.count(b"\n", lines.start, match.start(1)), error)
+
+    return Batch(alike, refused_row)
 
 
-def _together(decode: Callable[[bytes], list[_T]], lines: Sequence[bytes]) -> list[_T]:
-    """One value for each line. Raises ValueError or what `BROKEN` says where a line is not one value."""
-    values = decode(b"[" + b",".join(lines) + b"]")
-    if len(values) != len(lines):
-        raise ValueError("a line is not one value")
-    return values
-
-
-def _one_by_one(path: Path, lines: Lines, wanted: Sequence[str], *, last: bool) -> Batch:
-    """The same, slowly, with the line that is wrong; blank ones are not."""
-    batch = Batch([], [])
-    for number, line in lines:
+def _line_by_line(place: _Place, lines: _Lines, wanted: Sequence[str]) -> Batch:
+    alike: defaultdict[tuple[str, bytes], Samples] = defaultdict(lambda: Samples([], [], []))
+    texts = lines.data[lines.start : lines.stop].split(b"\n")
+    for row, line in enumerate(texts):
         try:
-            kind = _kind(line) if line.strip() else None
-            if kind and kind.type == "Point" and kind.metric in wanted:
-                batch.points.append(_point(line))
-                batch.numbers.append(number)
+            if line.strip() and (point := _point(line, wanted)):
+                samples = alike[point.metric, bytes(point.data.tags)]
+                samples.times_s.append(point.data.time.timestamp())
+                samples.values.append(point.data.value)
+                samples.rows.append(row)
         except BROKEN as error:
-            cut = last and number == lines[-1][0]
-            raise (_unfinished if cut else refused)(path, number, error) from error
-    return batch
+            cut_off = row == len(texts) - 1  # only the file's last line may lack its end
+            raise (unfinished if cut_off else refused)(place, row, error) from error
+    return Batch(alike, partial(refused, place))
+
+
+def _point(line: bytes, wanted: Sequence[str]) -> _Point | None:
+    """The point of a line in any form; None where it is another metric's."""
+    kind = _decode_kind(line)
+    return _decode_point(line) if kind.type == "Point" and kind.metric in wanted else None

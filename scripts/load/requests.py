@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import repeat
-
-import numpy as np
+from itertools import compress
+from math import log
+from operator import mul
 
 from scripts.model import Latency, Load
 
-CHUNK = 20_000
 BUCKETS_PER_E = 1000
 """Buckets of the latency histogram for a factor e: a bucket is 0.1 % wide, a quantile at most 0.05 % off."""
 SMALLEST_MS = 1e-3
 
 
 class Requests:
-    """Requests, gathered in chunks; what is kept does not grow with their number."""
+    """Requests, gathered as they come; what is kept does not grow with their number."""
 
     def __init__(self, window: tuple[float, float]) -> None:
         self.window = window
@@ -25,31 +25,50 @@ class Requests:
         self.failures: Counter[str] = Counter()
         self.in_window = 0.0
         self.busy_s = 0.0
-        self.last_end = -np.inf
+        self.last_end = window[0]
         self.weighted_ms = 0.0
         self.max_ms = 0.0
-        self._histogram = np.zeros(0)
-        self._ends: list[float] = []
-        self._durations: list[float] = []
-        self._good: list[bool] = []
+        self._histogram: defaultdict[int, float] = defaultdict(float)
 
     def add(self, ends_s: Sequence[float], durations_ms: Sequence[float], failure: str) -> None:
-        """``ends_s``: since the epoch; ``failure``: why these failed, empty where they did not."""
+        """Requests that ended then (since the epoch), all well or all with the same ``failure``.
+
+        A request counts with the share of its duration that lies in the window.
+        """
+        self.count += len(ends_s)
+        self.last_end = max(self.last_end, *ends_s)
         if failure:
             self.failures[failure] += len(ends_s)
-        self._ends.extend(ends_s)
-        self._durations.extend(durations_ms)
-        self._good.extend(repeat(not failure, len(ends_s)))
-        if len(self._ends) >= CHUNK:
-            self._flush()
+        begin, end = self.window
+        if begin <= min(ends_s) - max(durations_ms) / 1000 and max(ends_s) < end:
+            self._count(durations_ms, [1.0] * len(ends_s), failure)
+            self.busy_s += math.fsum(durations_ms) / 1000
+            return
+        shares = []
+        for end_s, duration_ms in zip(ends_s, durations_ms, strict=True):
+            inside_s = max(0.0, min(end_s, end) - max(end_s - duration_ms / 1000, begin))
+            self.busy_s += inside_s
+            # A request that took no time lies inside or not.
+            shares.append(min(1.0, 1000 * inside_s / duration_ms) if duration_ms else float(begin <= end_s < end))
+        self._count(durations_ms, shares, failure)
+
+    def _count(self, durations_ms: Sequence[float], shares: Sequence[float], failure: str) -> None:
+        """Latencies are those of requests that did not fail."""
+        if failure or not any(shares):
+            return
+        self.in_window += math.fsum(shares)
+        self.weighted_ms += math.fsum(map(mul, shares, durations_ms))
+        self.max_ms = max(self.max_ms, *compress(durations_ms, shares))
+        histogram = self._histogram
+        for duration_ms, share in zip(durations_ms, shares, strict=True):
+            histogram[int(log(duration_ms / SMALLEST_MS) * BUCKETS_PER_E) if duration_ms > SMALLEST_MS else 0] += share
 
     def load(self, started: float, settle_s: float, window_s: float) -> Load:
         """The block's figures; ``started``: since the epoch."""
-        self._flush()
         return Load(
             settle_s=settle_s,
             window_s=window_s,
-            load_s=max(self.last_end, self.window[0]) - started,
+            load_s=self.last_end - started,
             requests=self.count,
             failed=self.failures.total(),
             failures=dict(self.failures),
@@ -58,31 +77,6 @@ class Requests:
             concurrency=self.busy_s / window_s,
             latency=self._latency(),
         )
-
-    def _flush(self) -> None:
-        """Fold the chunk in. A request counts with the share of its duration that lies in the window."""
-        if not self._ends:
-            return
-        ends, durations, good = np.array(self._ends), np.array(self._durations), np.array(self._good)
-        for rows in (self._ends, self._durations, self._good):
-            rows.clear()
-        begin, end = self.window
-        self.count += len(ends)
-        self.last_end = max(self.last_end, float(ends.max()))
-        overlap = np.maximum(np.minimum(ends, end) - np.maximum(ends - durations / 1000, begin), 0)
-        self.busy_s += float(overlap.sum())
-        latency = durations[good]
-        inside = ((begin <= ends) & (ends < end))[good].astype(np.float64)
-        # A request that took no time lies inside or not.
-        share = np.divide(overlap[good], latency / 1000, out=inside, where=latency > 0).clip(max=1)
-        self.in_window += float(share.sum())
-        self.weighted_ms += float(share @ latency)
-        if share.any():
-            self.max_ms = max(self.max_ms, float(latency[share > 0].max()))
-        buckets = np.floor(np.log(np.maximum(latency, SMALLEST_MS) / SMALLEST_MS) * BUCKETS_PER_E).astype(np.int64)
-        counted = np.bincount(buckets, weights=share, minlength=len(self._histogram)).astype(np.float64)
-        counted[: len(self._histogram)] += self._histogram
-        self._histogram = counted
 
     def _latency(self) -> Latency | None:
         if self.in_window <= 0:
@@ -98,6 +92,9 @@ class Requests:
 
     def _quantile(self, share: float) -> float:
         """The smallest bucket at or below which at least ``share`` of the weight lies, at its geometric middle."""
-        cumulated = np.cumsum(self._histogram)
-        bucket = int(np.searchsorted(cumulated, share * cumulated[-1] * (1 - 1e-12)))
-        return min(SMALLEST_MS * float(np.exp((bucket + 0.5) / BUCKETS_PER_E)), self.max_ms)
+        below, wanted = 0.0, share * math.fsum(self._histogram.values()) * (1 - 1e-12)
+        for bucket in sorted(self._histogram):
+            below += self._histogram[bucket]
+            if below >= wanted:
+                break
+        return min(SMALLEST_MS * math.exp((bucket + 0.5) / BUCKETS_PER_E), self.max_ms)
