@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import shutil
@@ -31,6 +30,7 @@ GRACE_S = 15.0
 VERSION_S = 20.0
 ABORTED = 105
 """Its exit code when SIGINT or SIGTERM ended it (k6, errext/exitcodes: ExternalAbort)."""
+
 
 class Generator(NamedTuple):
     """A k6 program and its version."""
@@ -216,7 +216,7 @@ def _possible(metric: str, values: list[float], longest_ms: float) -> bool:
     """k6 takes durations from the steady clock, whatever the wall clock does."""
     if metric == _CHECKS:
         return values.count(0) + values.count(1) == len(values)
-    return 0 <= min(values) and max(values) <= (longest_ms if metric == _DURATION else sys.float_info.max)
+    return min(values) >= 0 and max(values) <= (longest_ms if metric == _DURATION else sys.float_info.max)
 
 
 def _understand(tags: bytes, arms: Mapping[Arm, _Arm]) -> tuple[_Arm, str]:

@@ -35,12 +35,15 @@ LONGEST_LINE_BYTES = 4 << 20
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 MOST_REMEMBERED = 10_000
 PASSED = rb"""(?:\{"metric":"(?!%s)[^{]*+\{"t[^{]*+(?<=s":)\{[^{]*+(?<=\}\}\}\n))*+"""
-"""Lines with three objects, each where k6 has it: of a line that is cut off and joined to another the pattern says no."""
+"""Lines with three objects, each where k6 has it, so not a line that is cut off and joined to another."""
 TAKEN = (
-    rb"""\{"metric":"(%s),"type":"Point","data":\{"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:)([0-5]\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)","""
-    rb""""value":(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?),"tags":(\{[^{}\n]*\})\}\}\n"""
+    rb"""\{"metric":"(%s),"type":"Point","data":\{"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:)([0-5]\d(?:\.\d{1,9})?)"""
+    rb"""(Z|[+-]\d\d:\d\d)","value":(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?),"tags":(\{[^{}\n]*\})\}\}\n"""
 )
 OTHER = rb"([^\n]++)\n?|\n|\Z"
+
+ESCAPED = re.compile(rb"\\u00(?:3[0-9]|[4-7])")
+"""A letter, a digit or an underscore, of which names of metrics are: never so by k6."""
 
 
 class UnfinishedError(PipelineError):
@@ -189,8 +192,9 @@ class _Moments(dict[tuple[bytes, bytes], float]):
 
 def _batch(place: _Place, lines: _Lines, pattern: re.Pattern[bytes], wanted: Sequence[str], moments: _Moments) -> Batch:
     """The samples of lines, at once where all of these are in k6's own form, else from line to line."""
-    found = pattern.findall(*lines)
-    if any(map(itemgetter(-1), found)):
+    escapes = b"\\" in lines.data and ESCAPED.search(*lines)
+    found = [] if escapes else pattern.findall(*lines)
+    if escapes or any(map(itemgetter(-1), found)):
         return _line_by_line(place, lines, wanted)
     taken = [row for row in found if row[0]]  # blank lines and the end are none
     if not taken:
