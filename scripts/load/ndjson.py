@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from operator import add, itemgetter
 from pathlib import Path
-from typing import Annotated, BinaryIO, NamedTuple, cast
+from typing import Annotated, BinaryIO, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -82,8 +82,8 @@ class _Point(msgspec.Struct):
 
 
 class _Kind(msgspec.Struct):
-    type: str
-    metric: str = ""
+    type: Literal["Metric", "Point"]
+    metric: str
 
 
 _decode_kind, _decode_point = msgspec.json.Decoder(_Kind).decode, msgspec.json.Decoder(_Point).decode
