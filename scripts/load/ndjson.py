@@ -34,7 +34,7 @@ LONGEST_LINE_BYTES = 4 << 20
 """k6's own have some hundred bytes, and some thousand where tags have long addresses."""
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 MOST_REMEMBERED = 10_000
-PASSED = rb"""(?:\{"metric":"(?!%s)[^{]*+\{"t[^{]*+(?<=s":)\{[^{]*+(?<=\}\}\}\n))*+"""
+PASSED = rb"""(?:\{"metric":"(?!%s)[^"]*+","type":"Point"[^{]*+\{"t[^{]*+(?<=s":)\{[^{]*+(?<=\}\}\}\n))*+"""
 """Lines with three objects, each where k6 has it, so not a line that is cut off and joined to another."""
 TAKEN = (
     rb"""\{"metric":"(%s),"type":"Point","data":\{"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:)([0-5]\d(?:\.\d{1,9})?)"""
