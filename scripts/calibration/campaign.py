@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from scipy import stats as distributions
+import scipy  # loads `stats` when it is asked for: that takes a second or more
 
 from scripts import records
 from scripts.config import Comparison
@@ -300,7 +300,7 @@ def _noise(backend: str, metric: str, sessions: Sequence[CalibrationSession]) ->
         pair_sd=math.sqrt(pair_variance),
         process_sd=math.sqrt(process),
         session_sd=math.sqrt(session_variance(effects)) if effects else math.nan,
-        session_p=float(distributions.f_oneway(*effects).pvalue) if len(effects) > 1 else math.nan,
+        session_p=float(scipy.stats.f_oneway(*effects).pvalue) if len(effects) > 1 else math.nan,
         position=position,
         position_error=position_error,
         place=place,
@@ -340,5 +340,5 @@ def interval(count: int, total: int, level: float = INTERVAL) -> tuple[float, fl
     """The exact interval of a proportion (Clopper and Pearson, Biometrika 26, 1934)."""
     if not total:
         return 0.0, 1.0
-    found = distributions.binomtest(count, total).proportion_ci(1 - level, method="exact")
+    found = scipy.stats.binomtest(count, total).proportion_ci(1 - level, method="exact")
     return float(found.low), float(found.high)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy import stats
+import scipy  # loads `stats` when it is asked for: that takes a second or more
 
 from scripts.checkout import Revision
 from scripts.history.series import Moment, Series
@@ -55,7 +55,7 @@ class Judged:
         middles = np.concatenate([np.full(part.size, np.median(part)) for part in parts])
         rest = self._raw - middles
         self.degrees = max(self._raw.size - len(parts), 1)
-        scale = float(np.median(np.abs(rest))) / float(stats.norm.ppf(0.75))
+        scale = float(np.median(np.abs(rest))) / float(scipy.stats.norm.ppf(0.75))
         reach = CLIP * scale * self._raw.size / self.degrees  # a median takes more than its part from a short regime
         self.logs = middles + np.clip(rest, -reach, reach) if reach else self._raw
         residuals = [part - part.mean() for part in np.split(self.logs, places)]
@@ -103,7 +103,7 @@ class Judged:
 
 def p_value(effect: Effect) -> float:
     """The probability of so large an effect where there is none (two-sided Student t)."""
-    return float(2 * stats.t.sf(abs(effect.log_ratio) / effect.error, effect.degrees))
+    return float(2 * scipy.stats.t.sf(abs(effect.log_ratio) / effect.error, effect.degrees))
 
 
 def edges(moments: Sequence[Moment]) -> list[int]:

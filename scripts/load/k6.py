@@ -1,34 +1,26 @@
-"""The only module that knows k6: its command line and its NDJSON output (versions 1.x and 2.x).
-
-The output is read as a stream, compressed as it lies; memory does not grow with the number of requests: only
-the latency histogram, with buckets of 0.1 %, is kept.
-"""
+"""k6's program, its command line, and what a block's output says (versions 1.x and 2.x)."""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
-import math
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import msgspec
-import numpy as np
-import pandas as pd
 
 from scripts.config import ROOT
-from scripts.model import Arm, Latency, Load, PipelineError, Workload
+from scripts.load.ndjson import Samples, batches
+from scripts.load.ndjson import UnfinishedError as UnfinishedError
+from scripts.load.requests import Requests
+from scripts.model import BROKEN, Arm, Load, PipelineError, Workload
 
 SCRIPTS = ROOT / "k6"
 DRAIN_S = 60
@@ -38,14 +30,6 @@ GRACE_S = 15.0
 VERSION_S = 20.0
 ABORTED = 105
 """Its exit code when SIGINT or SIGTERM ended it (k6, errext/exitcodes: ExternalAbort)."""
-CHUNK = 20_000
-BUCKETS_PER_E = 1000
-"""Buckets of the latency histogram for a factor e: a bucket is 0.1 % wide, a quantile at most 0.05 % off."""
-SMALLEST_MS = 1e-3
-
-
-class UnfinishedError(PipelineError):
-    """k6 was ended from outside before its load was over, which says nothing about what it loaded: load it again."""
 
 
 class Generator(NamedTuple):
@@ -144,163 +128,9 @@ def environment(
     }
 
 
-class _Data(msgspec.Struct):
-    time: str
-    value: float
-    tags: dict[str, str] = {}
-
-
-class _Point(msgspec.Struct):
-    metric: str
-    type: str
-    data: _Data
-
-
-class _Kind(msgspec.Struct):
-    type: str
-
-
-class Point(NamedTuple):
-    """A point that matters. ``arm``: whose scenario it is of; ``time_s``: since the epoch, by the wall clock."""
-
-    metric: str
-    arm: Arm
-    time_s: float
-    value: float
-    failure: str
-
-
 LOAD_STARTED = "load_started"
-_WANTED = ("http_req_duration", "checks", "dropped_iterations", LOAD_STARTED)
-# Both field orders are valid JSON; k6 1.x writes `metric` first in points.
-_MARKS = tuple(f'"metric":"{name}"'.encode() for name in _WANTED)
-
-
-def points(path: Path, arms: Sequence[Arm], longest_s: float) -> Iterator[Point]:
-    """The points that matter of a block's NDJSON file; no request takes longer than ``longest_s``.
-
-    Raises PipelineError naming the file and the line of what k6 does not write.
-    """
-    decode_kind, decode_point = msgspec.json.Decoder(_Kind).decode, msgspec.json.Decoder(_Point).decode
-    number, started = 0, False
-    try:
-        with gzip.open(path, "rb") as lines:
-            for line in lines:
-                number += 1
-                if any(mark in line for mark in _MARKS) and decode_kind(line).type == "Point":
-                    point = _checked(decode_point(line), arms, longest_s, started=started)
-                    started = started or point.metric == LOAD_STARTED
-                    yield point
-    except (EOFError, OSError, zlib.error) as error:
-        raise UnfinishedError(
-            f"{path.name}, line {number}: not k6's complete NDJSON output: {error}",
-            "k6 was killed, or the disk is full; measure the block again",
-        ) from error
-    except (OverflowError, RecursionError, msgspec.DecodeError, ValueError) as error:
-        raise PipelineError(
-            f"{path.name}, line {number}: not k6's NDJSON output: {error}",
-            "this k6 is not one that this project knows; take another one (K6), and measure the block again",
-        ) from error
-    if not started:
-        raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
-
-
-def _checked(point: _Point, arms: Sequence[Arm], longest_s: float, *, started: bool) -> Point:
-    """Raises ValueError for what cannot be; k6 takes durations from the steady clock, whatever the wall clock does."""
-    metric, value, tags = point.metric, point.data.value, point.data.tags
-    possible = {
-        "http_req_duration": 0 <= value <= 1000 * longest_s,
-        "checks": value in (0, 1),
-        "dropped_iterations": 0 <= value < math.inf,
-    }
-    if not possible.get(metric, True):
-        raise ValueError(f"{metric} cannot be {value:g}")
-    if metric == LOAD_STARTED and started:
-        raise ValueError("the load starts a second time")
-    arm: str = arms[0]
-    if len(arms) > 1 and metric != LOAD_STARTED:  # setup() belongs to no scenario
-        arm = tags.get("scenario", "")
-        if arm not in arms:
-            raise ValueError(f"scenario {arm!r} is none of {', '.join(arms)}")
-    failure = _failure(tags) if metric == "http_req_duration" else ""
-    return Point(metric, cast(Arm, arm), _seconds(point.data.time), value, failure)
-
-
-def _seconds(text: str) -> float:
-    """RFC 3339 with nanoseconds, which `datetime` cannot hold, to seconds since the epoch."""
-    whole, _, rest = text.partition(".")
-    digits = re.match(r"\d*", rest)
-    fraction = digits[0] if digits else ""
-    zone = rest[len(fraction) :] if rest else whole[19:]
-    moment = datetime.fromisoformat(whole[:19] + ("+00:00" if zone in ("", "Z") else zone))
-    return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
-
-
-class _Requests:
-    """Requests of one block, gathered in chunks: counts, and a histogram of latency weighted by the window."""
-
-    def __init__(self, window: tuple[float, float]) -> None:
-        self.window = window
-        self.count = 0
-        self.failures: Counter[str] = Counter()
-        self.in_window = 0.0
-        self.busy_s = 0.0
-        self.last_end = window[0]
-        self.weighted_ms = 0.0
-        self.max_ms = 0.0
-        self._histogram = np.zeros(0)
-        self._rows: list[tuple[float, float, str]] = []
-
-    def add(self, end_s: float, duration_ms: float, failure: str) -> None:
-        self._rows.append((end_s, duration_ms, failure))
-        if len(self._rows) >= CHUNK:
-            self.flush()
-
-    def flush(self) -> None:
-        """Fold the chunk in. A request counts with the share of its duration that lies in the window."""
-        if not self._rows:
-            return
-        frame = pd.DataFrame(self._rows, columns=["end_s", "duration_ms", "failure"])
-        self._rows.clear()
-        frame["start_s"] = frame["end_s"] - frame["duration_ms"] / 1000
-        self.count += len(frame)
-        self.last_end = max(self.last_end, float(frame["end_s"].max()))
-        self.failures.update(frame.loc[frame["failure"] != "", "failure"])
-        overlap = (frame["end_s"].clip(upper=self.window[1]) - frame["start_s"].clip(lower=self.window[0])).clip(
-            lower=0
-        )
-        self.busy_s += float(overlap.sum())
-        good = frame["failure"] == ""
-        latency = frame["duration_ms"][good].to_numpy()
-        inside = frame["end_s"][good].between(*self.window, inclusive="left").to_numpy(dtype=np.float64)
-        # A request that took no time lies inside or not.
-        share = np.divide(overlap[good].to_numpy(), latency / 1000, out=inside, where=latency > 0).clip(max=1)
-        self.in_window += float(share.sum())
-        self.weighted_ms += float(share @ latency)
-        if share.any():
-            self.max_ms = max(self.max_ms, float(latency[share > 0].max()))
-        buckets = np.floor(np.log(np.maximum(latency, SMALLEST_MS) / SMALLEST_MS) * BUCKETS_PER_E).astype(np.int64)
-        counted = np.bincount(buckets, weights=share, minlength=len(self._histogram)).astype(np.float64)
-        counted[: len(self._histogram)] += self._histogram
-        self._histogram = counted
-
-    def latency(self) -> Latency | None:
-        if self.in_window <= 0:
-            return None
-        return Latency(
-            mean_ms=self.weighted_ms / self.in_window,
-            p50_ms=self._quantile(0.50),
-            p90_ms=self._quantile(0.90),
-            p95_ms=self._quantile(0.95),
-            p99_ms=self._quantile(0.99),
-            max_ms=self.max_ms,
-        )
-
-    def _quantile(self, share: float) -> float:
-        """The smallest bucket at or below which at least ``share`` of the weight lies, at its geometric middle."""
-        cumulated = np.cumsum(self._histogram)
-        bucket = int(np.searchsorted(cumulated, share * cumulated[-1] * (1 - 1e-12)))
-        return min(SMALLEST_MS * float(np.exp((bucket + 0.5) / BUCKETS_PER_E)), self.max_ms)
+_tags = msgspec.json.Decoder(dict[str, str]).decode
+_DURATION, _CHECKS, _DROPPED = "http_req_duration", "checks", "dropped_iterations"
 
 
 class Result(NamedTuple):
@@ -314,57 +144,91 @@ class Result(NamedTuple):
 class _Arm:
     """What is gathered of one arm."""
 
-    def __init__(self) -> None:
-        self.requests = _Requests((0.0, 0.0))
+    def __init__(self, window: tuple[float, float]) -> None:
+        self.requests = Requests(window)
         self.wrong = 0
         self.dropped = 0
 
+    def add(self, metric: str, samples: Samples, failure: str) -> None:
+        if metric == _DURATION:
+            self.requests.add(samples.times_s, samples.values, failure)
+        elif metric == _CHECKS:
+            self.wrong += samples.values.count(0)
+        else:
+            self.dropped += sum(map(int, samples.values))
+
     def result(self, started: float, settle_s: float, window_s: float) -> Result:
-        requests = self.requests
-        requests.flush()
-        load = Load(
-            settle_s=settle_s,
-            window_s=window_s,
-            load_s=requests.last_end - started,
-            requests=requests.count,
-            failed=requests.failures.total(),
-            failures=dict(requests.failures),
-            window_requests=requests.in_window,
-            throughput_rps=requests.in_window / window_s,
-            concurrency=requests.busy_s / window_s,
-            latency=requests.latency(),
-        )
+        load = self.requests.load(started, settle_s, window_s)
         return Result(load, max(0, self.wrong - load.failed), self.dropped)
 
 
-def read(path: Path, settle_s: float, window_s: float, arms: Sequence[Arm] = ("candidate",)) -> dict[Arm, Result]:
-    """Read one block's output: a result for each of the ``arms`` that were loaded.
+def read(
+    output: Path | Sequence[Path], settle_s: float, window_s: float, arms: Sequence[Arm] = ("candidate",)
+) -> dict[Arm, Result]:
+    """Read one block's output, of one k6 or of several that ran at once: a result for each of the ``arms`` loaded.
 
     Throughput is estimated from when requests ran, not by counting completions: a request counts with the share of
     its duration that lies inside the window, so that requests crossing an edge neither vanish nor count in full. With
-    few and long requests in flight, counting completions is off by up to one request for each user.
+    few and long requests in flight, counting completions is off by up to one request for each user. The window begins
+    when the last k6 has started.
     """
-    started = 0.0
-    early: list[Point] | None = []
-    found = {arm: _Arm() for arm in arms}
-    for point in points(path, arms, settle_s + window_s + DRAIN_S + GRACE_S):
-        arm = found[point.arm]
-        if point.metric == LOAD_STARTED:
-            started = point.time_s
-            for each in found.values():
-                each.requests = _Requests((started + settle_s, started + settle_s + window_s))
-            for one in early or ():
-                found[one.arm].requests.add(one.time_s, one.value, one.failure)
-            early = None
-        elif point.metric == "checks":
-            arm.wrong += point.value == 0
-        elif point.metric == "dropped_iterations":
-            arm.dropped += int(point.value)
-        elif early is None:
-            arm.requests.add(point.time_s, point.value, point.failure)
-        else:
-            early.append(point)
+    paths = [output] if isinstance(output, Path) else list(output)
+    started = max(_started(path) for path in paths)
+    found = {arm: _Arm((started + settle_s, started + settle_s + window_s)) for arm in arms}
+    for path in paths:
+        _gather(path, found, 1000 * (settle_s + window_s + DRAIN_S + GRACE_S))
     return {name: arm.result(started, settle_s, window_s) for name, arm in found.items()}
+
+
+def _started(path: Path) -> float:
+    """When its load started, in seconds since the epoch by the wall clock."""
+    for alike, _ in batches(path, [LOAD_STARTED]):
+        for samples in alike.values():
+            return samples.times_s[0]
+    raise PipelineError(f"{path.name}: k6 wrote no load_started point", "the script's setup() did not run")
+
+
+def _gather(path: Path, arms: Mapping[Arm, _Arm], longest_ms: float) -> None:
+    """Add a file's points to the arms that they are of; no request takes longer than ``longest_ms``."""
+    starts = 0
+    for alike, refused in batches(path, [_DURATION, _CHECKS, _DROPPED, LOAD_STARTED]):
+        for (metric, tags), samples in alike.items():
+            if metric == LOAD_STARTED:  # setup() belongs to no scenario
+                starts += len(samples.rows)
+                if starts > 1:
+                    raise refused(samples.rows[-1], ValueError("the load starts a second time"))
+                continue
+            if not _possible(metric, samples.values, longest_ms):
+                row, value = next(
+                    (row, value)
+                    for row, value in zip(samples.rows, samples.values, strict=True)
+                    if not _possible(metric, [value], longest_ms)
+                )
+                raise refused(row, ValueError(f"{metric} cannot be {value:g}"))
+            try:
+                arm, failure = _understand(tags, arms)
+            except (*BROKEN, ValueError) as error:
+                raise refused(samples.rows[0], error) from error
+            arm.add(metric, samples, failure)
+
+
+def _possible(metric: str, values: list[float], longest_ms: float) -> bool:
+    """k6 takes durations from the steady clock, whatever the wall clock does."""
+    if metric == _CHECKS:
+        return values.count(0) + values.count(1) == len(values)
+    return min(values) >= 0 and max(values) <= (longest_ms if metric == _DURATION else sys.float_info.max)
+
+
+def _understand(tags: bytes, arms: Mapping[Arm, _Arm]) -> tuple[_Arm, str]:
+    """Whose a point with these tags is, and why its request failed. Raises ValueError for a scenario of no arm."""
+    known = _tags(tags)
+    if len(arms) == 1:
+        return next(iter(arms.values())), _failure(known)
+    scenario = known.get("scenario", "")
+    arm = arms.get(cast(Arm, scenario))
+    if arm is None:
+        raise ValueError(f"scenario {scenario!r} is none of {', '.join(arms)}")
+    return arm, _failure(known)
 
 
 def _failure(tags: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # loads `stats` when it is asked for: that takes a second or more
 
 from scripts.model import Struct
 from scripts.statistics.intervals import Effect
@@ -127,8 +127,8 @@ def posterior(count: int, sessions: Sequence[Session]) -> npt.NDArray[np.float64
 def odds(effect: Effect, whole: Effect) -> float:
     """The logarithm of how many times likelier an effect is where the culprit lies between than where it does not."""
     error = math.hypot(effect.error, whole.error)
-    there = stats.t.logpdf((effect.log_ratio - whole.log_ratio) / error, min(effect.degrees, whole.degrees))
-    absent = stats.t.logpdf(effect.log_ratio / effect.error, effect.degrees)
+    there = scipy.stats.t.logpdf((effect.log_ratio - whole.log_ratio) / error, min(effect.degrees, whole.degrees))
+    absent = scipy.stats.t.logpdf(effect.log_ratio / effect.error, effect.degrees)
     difference = float(there - math.log(error) - absent + math.log(effect.error))
     return min(max(difference, -math.log(TRUST)), math.log(TRUST))
 

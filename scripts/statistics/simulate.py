@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # loads `stats` when it is asked for: that takes a second or more
 
 from scripts.config import Comparison
 from scripts.model import Struct
@@ -120,10 +120,10 @@ def say(
         for column, name in enumerate(metrics):
             mean, error, freedom = means[:, column], errors[:, column], degrees[column]
             terms = comparison.metrics[name]
-            differs = np.abs(mean) > error * stats.t.isf(levels[name][index] / 2, freedom)
+            differs = np.abs(mean) > error * scipy.stats.t.isf(levels[name][index] / 2, freedom)
             differs &= np.abs(mean) >= np.log1p(terms.matters) / 2
             changed |= differs & running
-            reach = error * stats.t.isf(0.025, freedom)
+            reach = error * scipy.stats.t.isf(0.025, freedom)
             hits += np.abs(mean - truth[column]) <= reach
             if terms.decides:
                 inside = (mean - reach > -np.log1p(terms.matters)) & (mean + reach < np.log1p(terms.matters))
