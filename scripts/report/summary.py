@@ -1,16 +1,17 @@
-"""A run condensed to what people ask: who wins at each level, by how much, how surely, and what does not count.
+"""A run condensed to what people ask: who leads at each level, by how much, how surely, and what does not count.
 
-Only the candidate arm is summarized; comparing arms is the business of a paired session.
+Only the candidate arm is summarized, as comparing arms is the business of a verdict; of both, what is invalid is named.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Run, Struct
-from scripts.statistics.intervals import Ratio, log_ratio_interval
+from scripts.report.standing import Standing, is_unequal, standings
+from scripts.statistics.intervals import Ratio, mean_interval
 
 THROUGHPUT = METRICS["throughput_rps"]
 
@@ -26,15 +27,17 @@ class Invalid(Struct):
 class Cell(Struct):
     """One backend at one level. Every number is None where no block is valid.
 
-    ``metrics``: by name, the mean over valid rounds (METRICS). Sums over valid rounds: ``duration_s`` (wall time
+    ``metrics``: by name, the mean over valid rounds (METRICS), and ``spread``: the interval of each that has one. Sums over valid rounds: ``duration_s`` (wall time
     under load), ``requests``, ``failed``. ``error_rate``: failed of all requests, a fraction. ``cpu_percent``: of one
-    CPU, over the blocks. ``rounds``: how many are valid. ``ratio``: the winner's throughput divided by this one's;
-    None for the winner itself and where a block is missing. ``reasons``: of the invalid blocks not repeated.
+    CPU, over the blocks. ``rounds``: how many are valid. ``ratio``: the throughput of the backend with the most
+    divided by this one's; None for that one itself and where a block is missing. ``reasons``: of the invalid blocks
+    not repeated.
     """
 
     backend: str
     level: int
     metrics: dict[str, float | None]
+    spread: dict[str, tuple[float, float]]
     duration_s: float | None
     requests: int | None
     failed: int | None
@@ -52,16 +55,11 @@ class Cell(Struct):
 
 
 class Level(Struct):
-    """All backends at one level; ``winner`` has the highest mean throughput, None where nothing is valid."""
+    """All backends at one level, and what can be said of it."""
 
     level: int
-    winner: str | None
+    standing: Standing
     cells: tuple[Cell, ...]
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """Backends that the intervals do not separate from the winner."""
-        return tuple(c.backend for c in self.cells if c.ratio is not None and c.ratio.separated is False)
 
 
 class Summary(Struct):
@@ -70,6 +68,7 @@ class Summary(Struct):
     levels: tuple[Level, ...]
     invalid: tuple[Invalid, ...]
     differences: tuple[str, ...]
+    unequal: bool
     confidence: float
 
     @property
@@ -83,70 +82,67 @@ class Summary(Struct):
         return any(c.ratio is not None and c.ratio.low is not None for level in self.levels for c in level.cells)
 
     @property
-    def wins(self) -> dict[str, int]:
-        """At how many levels each backend has the highest throughput, most first."""
-        names = [level.winner for level in self.levels if level.winner is not None]
-        return {name: names.count(name) for name in sorted(set(names), key=lambda name: (-names.count(name), name))}
+    def standings(self) -> tuple[Standing, ...]:
+        return tuple(level.standing for level in self.levels)
 
 
-def summarize(run: Run, confidence: float = 0.95, reference: str | None = None) -> Summary:
-    """The summary of a run; ratios are the winner's throughput, or the ``reference`` backend's, to each other one's."""
+def summarize(run: Run, confidence: float = 0.95) -> Summary:
+    """The summary of a run."""
     blocks = [block for block in run.blocks if block.arm == "candidate"]
-    rates = {name: _by_level(block for block in blocks if block.backend == name) for name in run.backends}
+    spreads = {name: _spreads([b for b in blocks if b.backend == name], confidence) for name in run.backends}
     return Summary(
-        levels=tuple(_level(run, blocks, rates, level, confidence, reference) for level in run.levels),
-        invalid=tuple(_invalid(block, blocks) for block in blocks if not block.valid),
+        levels=tuple(_level(run, blocks, standing, spreads) for standing in standings(run, confidence)),
+        invalid=tuple(_invalid(block, run.blocks) for block in run.blocks if not block.valid),
         differences=tuple(text for entry in run.parity for text in entry.differences),
+        unequal=is_unequal(run),
         confidence=confidence,
     )
+
+
+def _spreads(blocks: list[Block], confidence: float) -> dict[int, dict[str, tuple[float, float]]]:
+    """By level and metric, the interval of one backend's mean over rounds, where anything shows one."""
+    found: dict[int, dict[str, tuple[float, float]]] = {}
+    for name, metric in METRICS.items():
+        values: dict[int, dict[int, float]] = {}
+        for block in blocks:
+            value = metric.of(block)
+            if value is not None and value > 0:
+                values.setdefault(block.level, {})[block.round] = value
+        for level in values:
+            interval = mean_interval(values, level, confidence)
+            if interval and interval.low is not None and interval.high is not None:
+                found.setdefault(level, {})[name] = (interval.low, interval.high)
+    return found
 
 
 def _reasons(block: Block) -> tuple[str, ...]:
     return tuple(f"{plain(violation.rule)}: {plain(violation.detail)}" for violation in block.violations)
 
 
-def _invalid(block: Block, blocks: list[Block]) -> Invalid:
-    place = (block.backend, block.level, block.round)
-    repeated = any(b.valid and (b.backend, b.level, b.round) == place for b in blocks)
+def _invalid(block: Block, blocks: Sequence[Block]) -> Invalid:
+    place = (block.arm, block.backend, block.level, block.round)
+    repeated = any(b.valid and (b.arm, b.backend, b.level, b.round) == place for b in blocks)
     return Invalid(block=block, reasons=_reasons(block), repeated=repeated)
 
 
-def _by_level(blocks: Iterable[Block]) -> dict[int, dict[int, float]]:
-    """Throughput by level and round, of valid blocks that answered anything."""
-    found: dict[int, dict[int, float]] = {}
-    for block in blocks:
-        value = THROUGHPUT.of(block)
-        if value is not None and value > 0:
-            found.setdefault(block.level, {})[block.round] = value
-    return found
-
-
 def _level(
-    run: Run,
-    blocks: list[Block],
-    rates: dict[str, dict[int, dict[int, float]]],
-    level: int,
-    confidence: float,
-    reference: str | None,
+    run: Run, blocks: list[Block], standing: Standing, spreads: dict[str, dict[int, dict[str, tuple[float, float]]]]
 ) -> Level:
+    level = standing.level
     here = {name: [b for b in blocks if (b.backend, b.level) == (name, level)] for name in run.backends}
-    means = {name: mean for name in here if (mean := THROUGHPUT.mean(here[name])) is not None}
-    winner = max(means, key=lambda name: means[name], default=None)
-    top = reference or winner
-
-    def ratio(name: str) -> Ratio | None:
-        if top is None or name == top:
-            return None
-        return log_ratio_interval(rates[top], rates[name], level, confidence)
-
     return Level(
         level=level,
-        winner=winner,
-        cells=tuple(_cell(name, level, here[name], ratio(name)) for name in run.backends),
+        standing=standing,
+        cells=tuple(
+            _cell(name, level, here[name], standing.ratios.get(name), spreads[name].get(level, {}))
+            for name in run.backends
+        ),
     )
 
 
-def _cell(backend: str, level: int, blocks: list[Block], ratio: Ratio | None) -> Cell:
+def _cell(
+    backend: str, level: int, blocks: list[Block], ratio: Ratio | None, spread: dict[str, tuple[float, float]]
+) -> Cell:
     valid = [block for block in blocks if block.valid]
     lost = [entry for block in blocks if not block.valid and not (entry := _invalid(block, blocks)).repeated]
     requests = sum(block.load.requests for block in valid)
@@ -158,6 +154,7 @@ def _cell(backend: str, level: int, blocks: list[Block], ratio: Ratio | None) ->
         backend=backend,
         level=level,
         metrics={name: metric.mean(valid) for name, metric in METRICS.items()},
+        spread=spread,
         duration_s=math.fsum(block.load.load_s for block in valid) if valid else None,
         requests=requests if valid else None,
         failed=failed if valid else None,

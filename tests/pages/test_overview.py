@@ -33,10 +33,10 @@ def test_it_says_what_the_report_says() -> None:
     run = make_run(differences=("django_asgi: 128 statements instead of 168",))
     summary = summarize(run)
     found = check(overview.render(make_catalog([run]), SHELL, run))
-    assert sentences.headline(run, summary) in found.text
+    assert sentences.headline(run, summary.standings) in found.text
     assert all(remark.text in found.text for remark in sentences.remarks(run, summary))
     assert "✗ unequal work" in found.text
-    winners = found.tables["Winner at each level"]
+    winners = found.tables["Who leads at each level"]
     assert [row[0] for row in winners[1:]] == [str(level.level) for level in summary.levels]
     assert set(overview.FIGURES) < set(found.ids)
     assert {f"run/{run.id}.html", "trend/fastapi.html", f"commit/{run.commit.sha}.html"} <= found.targets("index.html")
