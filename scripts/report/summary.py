@@ -27,11 +27,11 @@ class Invalid(Struct):
 class Cell(Struct):
     """One backend at one level. Every number is None where no block is valid.
 
-    ``metrics``: by name, the mean over valid rounds (METRICS), and ``spread``: the interval of each that has one. Sums over valid rounds: ``duration_s`` (wall time
-    under load), ``requests``, ``failed``. ``error_rate``: failed of all requests, a fraction. ``cpu_percent``: of one
-    CPU, over the blocks. ``rounds``: how many are valid. ``ratio``: the throughput of the backend with the most
-    divided by this one's; None for that one itself and where a block is missing. ``reasons``: of the invalid blocks
-    not repeated.
+    ``metrics``: by name, the mean over valid rounds (METRICS), and ``spread``: the interval of each that has one. Sums
+    over valid rounds: ``duration_s`` (wall time under load), ``requests``, ``failed``. ``error_rate``: failed of all
+    requests, a fraction. ``cpu_percent``: of one CPU, over the blocks. ``rounds``: how many are valid. ``ratio``: the
+    throughput of the backend with the most divided by this one's; None for that one itself and where a block is
+    missing. ``reasons``: of the invalid blocks not repeated.
     """
 
     backend: str

@@ -10,9 +10,7 @@ import pytest
 from rich.console import Console
 
 from scripts.config import ROOT
-from scripts.config import ROOT
 from scripts.model import METRICS, Run
-from scripts.records import read_run
 from scripts.records import read_run
 from scripts.report import sentences
 from scripts.report.standing import standings
