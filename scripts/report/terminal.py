@@ -52,6 +52,8 @@ def _terminal_cell(level: Level, cell: Cell, notes: dict[tuple[str, ...], int]) 
     if cell.throughput_rps is None:
         return Text(mark or "not measured", style="red" if mark else "dim")
     text = Text(words.figure(cell.throughput_rps))
+    if mark:  # on the first line, as no row takes three
+        text.append(f" {mark.removeprefix('INVALID ')}", style="red")
     standing = level.standing
     if cell.backend == standing.leader:
         text.append("\nLEADS")
@@ -60,6 +62,4 @@ def _terminal_cell(level: Level, cell: Cell, notes: dict[tuple[str, ...], int]) 
         text.append("\nnot told apart")
     elif cell.ratio is not None:
         text.append(f"\n{_short(cell.ratio)}", style="dim")
-    if mark:
-        text.append(f"\nsome {mark}", style="red")
     return text
