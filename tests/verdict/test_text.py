@@ -24,8 +24,8 @@ def verdict_of(run: Run, *broken: BackendVerdict) -> Verdict:
     return judge(run, run.baseline, run.commit, TERMS, {}, "nox -s compare -- main", broken)
 
 
-def terminal(verdict: Verdict) -> str:
-    console = Console(file=io.StringIO(), width=140)
+def terminal(verdict: Verdict, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(render_terminal(verdict))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -153,7 +153,7 @@ def test_no_row_of_the_terminals_table_takes_three_lines() -> None:
         make_paired_run(invalid_rounds=range(1, 13)),
     )
     for run in runs:
-        text = terminal(verdict_of(run))
+        text = terminal(verdict_of(run), 80)
         assert max(map(len, text.splitlines())) <= 80
         for label in ("CPU per request", "Latency p99", "Peak memory"):
             assert sum(line.lstrip().startswith(label) for line in text.splitlines()) == 1
