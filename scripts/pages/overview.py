@@ -9,14 +9,12 @@ from markupsafe import Markup
 from scripts import words
 from scripts.model import Run, Struct
 from scripts.pages import changes as changes_page
-from scripts.pages.catalog import Catalog, Published, RunCard
+from scripts.pages.catalog import Catalog, Published
 from scripts.pages.shell import Page, Shell, moment
 from scripts.report import sentences
 from scripts.report.summary import Cell, Summary, summarize
 from scripts.templates import Picture, Table
 
-CURVE = 5
-"""A run with so many levels has a load curve."""
 LATEST_RUNS, LATEST_CHANGES = 12, 5
 FIGURES = (
     "throughput_vs_concurrency",
@@ -46,19 +44,8 @@ class Standing(Struct):
     equal: bool | None
 
 
-def featured(catalog: Catalog) -> RunCard | None:
-    """The run that stands for today: the newest whole one of all backends with a load curve, else the newest."""
-    everybody = {backend.name for backend in catalog.config.backends}
-    curves = (
-        card
-        for card in reversed(catalog.cards)
-        if card.complete and everybody <= card.labels.keys() and len(card.levels) >= CURVE
-    )
-    return next(curves, catalog.newest)
-
-
 def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
-    """The page; ``run`` is the one that is `featured`, None where there is none."""
+    """The page; ``run`` is the catalog's `featured` one, None where there is none."""
     page = Page(path="index.html", title="Overview", section="overview", description="Where the backends stand today")
     ordered = sorted(catalog.all_changes, key=lambda change: change.alert)  # what is to be looked at comes first
     common = {

@@ -132,7 +132,7 @@ def _shard(shard: str, commits: object) -> Job:
 
 
 def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Pages:
-    featured = overview.featured(catalog)
+    featured = catalog.featured
     record = records.read_run(Path(entries[featured.id].path)) if featured else None
     yield "index.html", overview.render(catalog, shell, record).encode()
 

@@ -61,7 +61,7 @@ def facts(card: RunCard, catalog: Catalog) -> RunFacts:
     previous = catalog.previous(card)
     at = catalog.changes_at.get(card.id, ())
     return RunFacts(
-        detailed=catalog.rank(card) < (AT_CHANGES if at else NEWEST),
+        detailed=card == catalog.featured or catalog.rank(card) < (AT_CHANGES if at else NEWEST),
         older=_neighbour(older),
         newer=_neighbour(newer),
         previous=_neighbour(previous),

@@ -58,7 +58,7 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
         "summary": summary,
         "headline": sentences.headline(run, summary.standings),
         "leads": sentences.leads(run, summary.standings),
-        "foremost": run.labels.get(sentences.foremost(summary.standings) or "", ""),
+        "foremost": "" if run.baseline else run.labels.get(sentences.foremost(summary.standings) or "", ""),
         "remarks": sentences.remarks(run, summary),
         "outcome": lambda level: sentences.outcome(run, level.standing),
         "figure": words.figure,

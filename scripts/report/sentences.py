@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from scripts.config import PREFIX
 from scripts.cpus import parse_cpu_list
-from scripts.model import Run, Struct
+from scripts.model import METRICS, Run, Struct
 from scripts.report.standing import Standing
-from scripts.statistics.intervals import Ratio
+from scripts.statistics.intervals import Ratio, paired_effect
+from scripts.verdict.rounds import by_round, log_ratios
 from scripts.words import count, count_cpus, listing
 
 if TYPE_CHECKING:  # summary.py uses this module for the terminal
@@ -59,7 +60,9 @@ def outcome(run: Run, standing: Standing) -> str:
 
 
 def headline(run: Run, standings: Sequence[Standing]) -> str:
-    """Who leads at how many levels, who cannot be told apart, and where nobody can say."""
+    """Who leads at how many levels, who cannot be told apart, and where nobody can say; of a paired run, its ratios."""
+    if run.baseline:
+        return against_baseline(run)
     labels, total = run.labels, len(standings)
     kinds = Counter(standing.kind for standing in standings)
     if kinds["nothing"] == total:
@@ -71,6 +74,23 @@ def headline(run: Run, standings: Sequence[Standing]) -> str:
     if kinds["open"] == total:
         return f"Who leads is not known: nothing shows how much {_levels(total)} of {listing([*labels.values()])} vary."
     return " ".join([*_led(labels, standings), *_unled(labels, standings)])
+
+
+def against_baseline(run: Run) -> str:
+    """What a paired run answers: the CPU that a request of the candidate takes, divided by the baseline's."""
+    metric, parts = METRICS["cpu_ms_per_request"], []
+    for name, label in run.labels.items():
+        ratios = log_ratios(run.blocks, metric, name)
+        rounds = list(by_round(ratios, sorted(ratios)).values())
+        if len(rounds) > 1:
+            effect = paired_effect(rounds)
+            low, high = effect.interval(0.05)
+            parts.append(f"{label} {math.exp(effect.log_ratio):.3f} ({low:.3f} to {high:.3f})")
+        elif rounds:
+            parts.append(f"{label} {math.exp(rounds[0]):.3f} (no interval)")
+    if not parts:
+        return "No pair is valid: there is no result."
+    return f"Candidate divided by baseline, {metric.label}: {', '.join(parts)}."
 
 
 def _led(labels: Mapping[str, str], standings: Sequence[Standing]) -> Iterator[str]:
@@ -117,7 +137,7 @@ def _where(number: int, total: int) -> str:
 
 def leads(run: Run, standings: Sequence[Standing]) -> tuple[str, ...]:
     """For each other backend, how far the foremost one is ahead of it where it has the most: the range over levels."""
-    first = foremost(standings)
+    first = None if run.baseline else foremost(standings)
     shown = [standing for standing in standings if standing.top == first and standing.kind in ("leads", "alike")]
     sentences = []
     for name in run.backends if first else ():

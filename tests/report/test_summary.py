@@ -274,3 +274,21 @@ def test_of_the_recorded_paired_runs_none_was_held_back() -> None:
     runs = [run for path in sorted((ROOT / "history/runs").rglob("*.json")) if (run := read_run(path)).baseline]
     assert runs
     assert [text for run in runs for text in held_back(run)] == []
+
+
+def test_a_paired_run_says_candidate_against_baseline() -> None:
+    """Its backends were not to be compared with each other, and both arms shared a core."""
+    run = make_paired_run(backends=("fastapi", "django_wsgi"), slower=0.05)
+    said = sentences.headline(run, summarize(run).standings)
+    assert said.startswith("Candidate divided by baseline, CPU per request: FastAPI 1.0")
+    assert "leads" not in said
+    assert sentences.leads(run, summarize(run).standings) == ()
+    alone = make_paired_run(rounds=1)
+    assert "no interval" in sentences.headline(alone, summarize(alone).standings)
+
+
+def test_no_recorded_paired_run_is_said_to_be_held_back() -> None:
+    runs = [read_run(path) for path in sorted((ROOT / "history" / "runs").rglob("*.json"))]
+    paired = [run for run in runs if run.baseline]
+    assert paired
+    assert [run.id for run in paired if held_back(run)] == []
