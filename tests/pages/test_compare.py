@@ -1,4 +1,4 @@
-"""The compare page in a real browser says a change only where what runs of the same code differ by leaves none out, and what it refuses."""
+"""The compare page in a browser: it says a change only beyond what runs of the same code differ by, and what it refuses."""
 
 from __future__ import annotations
 

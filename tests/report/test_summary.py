@@ -1,4 +1,4 @@
-"""From blocks to winners: what counts, what does not, and how it is said."""
+"""From blocks to who leads: what counts, what does not, and how it is said."""
 
 import io
 import math
