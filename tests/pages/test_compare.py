@@ -1,4 +1,4 @@
-"""The compare page in a browser: it says a change only beyond what runs of the same code differ by, and what it refuses."""
+"""The compare page in a browser: a change is said only beyond what runs of the same code differ by; what is refused."""
 
 from __future__ import annotations
 
