@@ -98,16 +98,12 @@ def _led(labels: Mapping[str, str], standings: Sequence[Standing]) -> Iterator[s
     total = len(standings)
     leaders = Counter(standing.leader for standing in standings if standing.leader).most_common()
     alike = Counter(standing.ahead for standing in standings if standing.kind == "alike").most_common()
-    parts = [f"{labels[name]} leads {{where}}|{number}" for name, number in leaders]
-    parts += [
-        f"{listing([labels[n] for n in names])} cannot be told apart {{where}}|{number}" for names, number in alike
+    parts = [(f"{labels[name]} leads", number) for name, number in leaders]
+    parts += [(f"{listing([labels[n] for n in names])} cannot be told apart", number) for names, number in alike]
+    said = [
+        f"{text} {f'at {number}' if place and number < total else _where(number, total)}"
+        for place, (text, number) in enumerate(parts)
     ]
-    said = []
-    for place, part in enumerate(parts):
-        text, _, number = part.rpartition("|")
-        said.append(
-            text.format(where=_where(int(number), total) if not place or int(number) == total else f"at {number}")
-        )
     if said:
         yield f"{'; '.join(said)}."
 

@@ -292,3 +292,8 @@ def test_no_recorded_paired_run_is_said_to_be_held_back() -> None:
     paired = [run for run in runs if run.baseline]
     assert paired
     assert [run.id for run in paired if held_back(run)] == []
+
+
+def test_any_label_can_lead() -> None:
+    run = make_run(levels=(10,), labels={"a": "{x} | {0}", "b": "Beta"})
+    assert "{x} | {0}" in sentences.headline(run, summarize(run).standings)
