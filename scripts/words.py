@@ -21,6 +21,11 @@ def percent(fraction: float | None) -> str:
     return NOTHING if fraction is None else f"{100 * fraction:.2f}%"
 
 
+def sure(probability: float) -> str:
+    """How sure something is: ``97.2%``, and ``over 99.9%`` for what rounds to all, as nothing measured is certain."""
+    return "over 99.9%" if probability > 0.999 else f"{100 * probability:.1f}%"
+
+
 def listing(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

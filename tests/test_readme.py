@@ -42,8 +42,8 @@ def recorded() -> Run:
 def test_the_result_is_the_recorded_run() -> None:
     run = recorded()
     summary = summarize(run)
-    assert sentences.headline(run, summary) in RESULT
-    for sentence in sentences.leads(run, summary):
+    assert sentences.headline(run, summary.standings) in RESULT
+    for sentence in sentences.leads(run, summary.standings):
         assert sentence in RESULT
     assert rows().keys() == {level.level for level in summary.levels}
     for level in summary.levels:
@@ -89,7 +89,7 @@ def test_the_figures_in_the_prose_are_the_recorded_runs() -> None:
         f"{cpu_ms('fastapi')} ms for FastAPI, {cpu_ms('fast_django_asgi')} for fast-django-asgi, "
         f"{cpu_ms('django_wsgi')} for Django WSGI, {cpu_ms('django_asgi')} for Django ASGI" in WORDS
     )
-    alike = [{level.winner, *level.rivals} >= {"fastapi", "fast_django_asgi"} for level in summary.levels]
+    alike = [{*level.standing.ahead} >= {"fastapi", "fast_django_asgi"} for level in summary.levels]
     told = f"cannot be told apart at {NUMBERS[sum(alike)]} of {NUMBERS[len(alike)]} levels"
     assert told in WORDS
     asgi = [here["django_asgi"].throughput_rps or 0 for here in cells]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from scripts import words
 from scripts.escape import code, markdown, plain
 from scripts.github.alerts import CLOSED_BY_ITSELF, Close, Place, place_of
 from scripts.history import text as changes_text
@@ -39,7 +40,7 @@ def body(change: Change, labels: Mapping[str, str], *, line: str = "") -> str:
     lines = [
         f"<!-- benchmark change {_hidden(place_of(change))} -->",
         *([f"**{line}**", ""] if line else []),
-        f"**{markdown(_label(change, labels))} became worse {between}; {change.confidence:.1%} sure.{to_do}**",
+        f"**{markdown(_label(change, labels))} became worse {between}; {words.sure(change.confidence)} sure.{to_do}**",
         "",
         f"| {' | '.join(HEADS)} |",
         "|---|---|---:|---:|---:|---:|---:|",

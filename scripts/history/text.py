@@ -86,7 +86,7 @@ def _row(change: Change, labels: Mapping[str, str]) -> tuple[str, ...]:
     commit = "-" if change.cause is Cause.ENVIRONMENT else _range(change)
     better = "better" if lead.better else "worse"
     tier = "accepted" if change.accepted else change.tier.value
-    return (commit, backends, f"{what(lead)}: {better}", *size(lead), f"{change.confidence:.1%}", tier)
+    return (commit, backends, f"{what(lead)}: {better}", *size(lead), words.sure(change.confidence), tier)
 
 
 def _range(change: Change) -> str:

@@ -27,6 +27,8 @@ COLUMNS = ("value", "baseline", "ratio", "low", "high")
 """The numbers of one metric of one backend at one level: geometric means over the blocks of the candidate and of the
 baseline arm, the ratio of the two from paired blocks, and its 95% interval over rounds."""
 
+CURVE = 5
+"""A run with so many levels has a load curve."""
 METRIC_NAMES = tuple(METRICS)
 T = TypeVar("T")
 _PLACES = {name: place for place, name in enumerate(METRIC_NAMES)}
@@ -173,6 +175,17 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
     @property
     def newest(self) -> RunCard | None:
         return self.cards[-1] if self.cards else None
+
+    @cached_property
+    def featured(self) -> RunCard | None:
+        """The run that stands for today: the newest whole one of all backends with a load curve, else the newest."""
+        everybody = {backend.name for backend in self.config.backends}
+        curves = (
+            card
+            for card in reversed(self.cards)
+            if card.complete and not card.baseline and everybody <= card.labels.keys() and len(card.levels) >= CURVE
+        )
+        return next(curves, self.newest)
 
     @cached_property
     def levels(self) -> tuple[int, ...]:

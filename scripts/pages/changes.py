@@ -129,7 +129,7 @@ def _tags(change: Change) -> tuple[tuple[str, str], ...]:
         state = ("", "known")
     tone = ("good", "better") if lead.better else ("bad", "worse")
     cause = () if change.cause is Cause.CODE else (("note", change.cause.value),)
-    sure = f"{change.confidence:.1%}" if change.confidence < 0.999 else "over 99.9%"
+    sure = words.sure(change.confidence)
     return (tone, state, *cause, ("", f"confidence {sure}"))
 
 

@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from scripts import words
 from scripts.escape import plain
 from scripts.history.changes import Change
 from scripts.history.text import notes_on, size, what
@@ -50,7 +51,11 @@ def _entry(change: Change, catalog: Catalog, shell: Shell) -> Element:
     SubElement(entry, "link", {"rel": "alternate", "type": "text/html", "href": f"changes.html#{change.id}"})
     SubElement(entry, "category", {"term": change.cause.value})
     known = ["Known and wanted."] if change.accepted else ["Somebody has to look at it."] if change.alert else []
-    facts = [f"{what(lead)}: {effect} ({interval}), confidence {change.confidence:.1%}.", *known, *notes_on(change)]
+    facts = [
+        f"{what(lead)}: {effect} ({interval}), confidence {words.sure(change.confidence)}.",
+        *known,
+        *notes_on(change),
+    ]
     _text(entry, "summary", "\n".join(plain(line) for line in facts), lines=True)
     return entry
 

@@ -60,7 +60,7 @@ def _change(change: Change, places: dict[str, int]) -> Mark:
         kind="better" if lead.better else "worse",
         run=places.get(change.after.run),
         before=places.get(change.before.run),
-        title=f"{changes_text.what(lead)}: {size}, confidence {change.confidence:.1%}.{accepted}",
+        title=f"{changes_text.what(lead)}: {size}, confidence {words.sure(change.confidence)}.{accepted}",
         lines=tuple(changes_text.notes_on(change)),
         link=("changes.html", change.id),
     )

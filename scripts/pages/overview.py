@@ -9,14 +9,12 @@ from markupsafe import Markup
 from scripts import words
 from scripts.model import Run, Struct
 from scripts.pages import changes as changes_page
-from scripts.pages.catalog import Catalog, Published, RunCard
+from scripts.pages.catalog import Catalog, Published
 from scripts.pages.shell import Page, Shell, moment
 from scripts.report import sentences
 from scripts.report.summary import Cell, Summary, summarize
 from scripts.templates import Picture, Table
 
-CURVE = 5
-"""A run with so many levels has a load curve."""
 LATEST_RUNS, LATEST_CHANGES = 12, 5
 FIGURES = (
     "throughput_vs_concurrency",
@@ -28,7 +26,8 @@ FIGURES = (
 
 class Standing(Struct):
     """A backend in a run. ``sample``: its line and marker. ``peak``: its level of highest throughput; the other figures
-    are means over levels. ``behind``: how far the overall winner is ahead of it, or at how many levels it leads.
+    are at the middle level. ``behind``: at how many levels it leads or is not told apart from who does, or how far the
+    foremost is ahead of it.
     """
 
     name: str
@@ -36,27 +35,17 @@ class Standing(Struct):
     sample: Markup
     peak: Cell | None
     behind: str
-    latency_level: int
-    latency_p95_ms: float | None
-    cpu_ms: float | None
+    middle: int
+    throughput: str
+    latency_p95_ms: str
+    cpu_ms: str
     memory_mb: float | None
     statements: int | None
     equal: bool | None
 
 
-def featured(catalog: Catalog) -> RunCard | None:
-    """The run that stands for today: the newest whole one of all backends with a load curve, else the newest."""
-    everybody = {backend.name for backend in catalog.config.backends}
-    curves = (
-        card
-        for card in reversed(catalog.cards)
-        if card.complete and everybody <= card.labels.keys() and len(card.levels) >= CURVE
-    )
-    return next(curves, catalog.newest)
-
-
 def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
-    """The page; ``run`` is the one that is `featured`, None where there is none."""
+    """The page; ``run`` is the catalog's `featured` one, None where there is none."""
     page = Page(path="index.html", title="Overview", section="overview", description="Where the backends stand today")
     ordered = sorted(catalog.all_changes, key=lambda change: change.alert)  # what is to be looked at comes first
     common = {
@@ -78,9 +67,9 @@ def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
         run=run,
         started=moment(run.started),
         summary=summary,
-        headline=sentences.headline(run, summary),
+        headline=sentences.headline(run, summary.standings),
         remarks=sentences.remarks(run, summary),
-        outcome=lambda level: sentences.outcome(run, level),
+        outcome=lambda level: sentences.outcome(run, level.standing),
         notes=sentences.footnotes(summary),
         standings=tuple(_standing(run, summary, position) for position in range(len(run.backends))),
         pictures=_pictures(run, summary),
@@ -91,20 +80,28 @@ def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
 
 
 def _standing(run: Run, summary: Summary, position: int) -> Standing:
+    from scripts.report import rendering
+
     name = run.backends[position]
     cells = [level.cells[position] for level in summary.levels]
     measured = [cell for cell in cells if cell.throughput_rps is not None]
-    middle = summary.levels[len(summary.levels) // 2].level if summary.levels else 0
+    peak = max(measured, key=lambda cell: cell.throughput_rps or 0, default=None)
+    middle = cells[len(cells) // 2] if cells else None
+
+    def shown(cell: Cell | None, metric: str) -> str:
+        return rendering.with_interval(cell, metric) if cell else words.NOTHING
+
     parity = next((entry for entry in run.parity if entry.backend == name and entry.arm == "candidate"), None)
     return Standing(
         name=name,
         label=run.labels[name],
         sample=_sample(position),
-        peak=max(measured, key=lambda cell: cell.throughput_rps or 0, default=None),
+        peak=peak,
+        throughput=shown(peak, "throughput_rps"),
         behind=_behind(run, summary, position),
-        latency_level=middle,
-        latency_p95_ms=next((cell.metrics["latency_p95_ms"] for cell in cells if cell.level == middle), None),
-        cpu_ms=_mean([cell.metrics["cpu_ms_per_request"] for cell in cells]),
+        middle=middle.level if middle else 0,
+        latency_p95_ms=shown(middle, "latency_p95_ms"),
+        cpu_ms=shown(middle, "cpu_ms_per_request"),
         memory_mb=max((cell.max_memory_mb for cell in measured if cell.max_memory_mb is not None), default=None),
         statements=parity.statements_per_request if parity else None,
         equal=not parity.differences if parity else None,
@@ -124,27 +121,28 @@ def _sample(position: int) -> Markup:
 
 
 def _behind(run: Run, summary: Summary, position: int) -> str:
-    """``highest at 8 of 10 levels``, or ``FastAPI has 1.82x to 2.02x its throughput``."""
-    if not summary.wins:
+    """``leads at 2 of 10 levels, not told apart at 6``, or ``FastAPI has 1.82x to 2.02x its throughput``."""
+    name, total = run.backends[position], words.count(len(summary.levels), "level")
+    first = sentences.foremost(summary.standings)
+    if first is None:
         return ""
-    name, first = run.backends[position], next(iter(summary.wins))
-    if name == first:
-        return f"highest at {summary.wins[first]} of {words.count(len(summary.levels), 'level')}"
-    ratios = [level.cells[position].ratio for level in summary.levels if level.winner == first]
-    found = [one.ratio for one in ratios if one is not None]
-    if not found:
-        return ""
-    return f"{run.labels[first]} has {_span(found)} its throughput"
+    led = sum(standing.leader == name for standing in summary.standings)
+    alike = sum(standing.kind == "alike" and name in standing.ahead for standing in summary.standings)
+    parts = [f"leads at {led}"] if led else []
+    parts += [f"not told apart from the best at {alike}"] if alike else []
+    if parts:
+        return f"{', '.join(parts)} of {total}"
+    found = [
+        standing.ratios[name].ratio
+        for standing in summary.standings
+        if standing.top == first and name in standing.ratios
+    ]
+    return f"{run.labels[first]} has {_span(found)} its throughput" if found else ""
 
 
 def _span(ratios: Sequence[float]) -> str:
     low, high = f"{min(ratios):.2f}x", f"{max(ratios):.2f}x"
     return low if low == high else f"{low} to {high}"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found else None
 
 
 def _pictures(run: Run, summary: Summary) -> tuple[Picture, ...]:
@@ -155,9 +153,10 @@ def _pictures(run: Run, summary: Summary) -> tuple[Picture, ...]:
 
 
 def _ratios(study: Published, run: Run, summary: Summary) -> Table:
-    """For each backend: statements a request, and how far today's winner was ahead of it, then and here."""
+    """For each backend: statements a request, and how far today's foremost was ahead of it, then and here."""
     fastest = max(study.throughput_rps, key=lambda name: sum(study.throughput_rps[name]))
-    first = next((name for name in summary.wins if name in study.throughput_rps), fastest)
+    foremost = sentences.foremost(summary.standings)
+    first = foremost if foremost in study.throughput_rps else fastest
     here = _throughputs(run, summary)
     parity = {entry.backend: entry.statements_per_request for entry in run.parity if entry.arm == "candidate"}
     rows = []

@@ -9,9 +9,22 @@ import msgspec
 
 from scripts import records
 from scripts.config import ROOT
-from scripts.pages import badges, commit, compare, embeds, feed, method, overview, published, run, tables, trend
+from scripts.pages import (
+    badges,
+    commit,
+    compare,
+    embeds,
+    feed,
+    method,
+    overview,
+    published,
+    repeats,
+    run,
+    tables,
+    trend,
+)
 from scripts.pages import changes as changes_page
-from scripts.pages.catalog import Catalog
+from scripts.pages.catalog import METRIC_NAMES, Catalog
 from scripts.pages.output import Job, digest
 from scripts.pages.reading import Entry, Recorded
 from scripts.pages.shell import Shell
@@ -119,7 +132,7 @@ def _shard(shard: str, commits: object) -> Job:
 
 
 def _overview(catalog: Catalog, entries: Mapping[str, Entry], shell: Shell) -> Pages:
-    featured = overview.featured(catalog)
+    featured = catalog.featured
     record = records.read_run(Path(entries[featured.id].path)) if featured else None
     yield "index.html", overview.render(catalog, shell, record).encode()
 
@@ -147,6 +160,7 @@ def _pages(catalog: Catalog, shell: Shell, about: Mapping[str, str], shards: Ite
     yield feed.PATH, feed.render(catalog, shell)
     yield from badges.files(catalog).items()
     yield from published.runs(catalog).items()
+    yield from published.both("spread", {"metrics": METRIC_NAMES, "frames": repeats.spread(catalog.cards)}).items()
     yield from published.both("changes", msgspec.to_builtins(catalog.changes)).items()
     yield from published.index(catalog, about, shards).items()
 

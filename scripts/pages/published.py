@@ -65,10 +65,12 @@ def index(catalog: Catalog, site: Mapping[str, str], shards: Iterable[str]) -> F
                     "label": metric.label,
                     "unit": metric.unit,
                     "better": "higher" if metric.direction is Direction.HIGHER else "lower",
+                    "matters": terms.matters if (terms := catalog.config.compare.metrics.get(metric.name)) else 0,
                 }
                 for metric in METRICS.values()
             ],
             "levels": catalog.levels,
+            "false_alarms": catalog.config.compare.false_alarms,
             "runs": len(catalog.cards),
             "newest": catalog.newest.id if catalog.newest else None,
             "anchor": catalog.anchor,
@@ -81,6 +83,7 @@ def index(catalog: Catalog, site: Mapping[str, str], shards: Iterable[str]) -> F
                 "series": "series/<backend>/<metric>/<level or all>.js",
                 "ratios": "series/<backend>/<metric>/ratio-<level or all>.js",
                 "changes": "changes.json",
+                "spread": "spread.json",
                 "csv": [f"runs-{year}.csv.gz" for year in catalog.years],
                 "parquet": [f"runs-{year}.parquet" for year in catalog.years],
             },

@@ -18,6 +18,7 @@ from scripts.pages import changes as changes_page
 from scripts.pages.catalog import Catalog, Estimate, RunCard
 from scripts.pages.shell import Page, Shell, moment
 from scripts.report import sentences
+from scripts.report.standing import standings
 from scripts.templates import Table
 
 NEWEST, AT_CHANGES = 20, 500
@@ -60,7 +61,7 @@ def facts(card: RunCard, catalog: Catalog) -> RunFacts:
     previous = catalog.previous(card)
     at = catalog.changes_at.get(card.id, ())
     return RunFacts(
-        detailed=catalog.rank(card) < (AT_CHANGES if at else NEWEST),
+        detailed=card == catalog.featured or catalog.rank(card) < (AT_CHANGES if at else NEWEST),
         older=_neighbour(older),
         newer=_neighbour(newer),
         previous=_neighbour(previous),
@@ -93,7 +94,11 @@ def render(run: Run, card: RunCard, facts: RunFacts, shell: Shell) -> str:
         from scripts.report.summary import summarize
 
         return shell.render("run.html", page, **shown, **rendering.context(run, summarize(run)))
-    shown |= {"headline": _headline(card), "tables": tuple(_tables(card)), "command": sentences.command(run)}
+    shown |= {
+        "headline": sentences.headline(run, standings(run)),
+        "tables": tuple(_tables(card)),
+        "command": sentences.command(run),
+    }
     return shell.render("run_brief.html", page, **shown)
 
 
@@ -125,18 +130,6 @@ def _ratio(found: Estimate | None) -> str:
     if found.low is None or found.high is None:
         return f"{found.ratio:.3f}"
     return f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
-
-
-def _headline(card: RunCard) -> str:
-    """As the whole report has it, but for what only its intervals say."""
-    wins: dict[str, int] = {}
-    for values in card.curves()["throughput_rps"]:
-        measured = {backend: value for backend, value in zip(card.labels, values, strict=True) if value is not None}
-        if measured:
-            first = max(measured, key=measured.__getitem__)
-            wins[first] = wins.get(first, 0) + 1
-    ordered = dict(sorted(wins.items(), key=lambda item: (-item[1], item[0])))
-    return sentences.leaders(card.labels, ordered, len(card.levels), unequal=bool(card.unequal))
 
 
 def _tables(card: RunCard) -> Iterable[Markup]:

@@ -39,8 +39,9 @@ etree.to_etree()  # pygal would use lxml where it happens to be installed, and i
 class Figure(Struct):
     """What to draw. ``series``: by label, y by x, None where there is no valid number (drawn as a gap).
 
-    ``unit`` is what the y axis counts; ``x_title`` names the x axis with its unit. With ``dates``, x are seconds since
-    1970 (UTC), and the axes begin where the data do: a trend is about differences, not about amounts.
+    ``spread``: likewise the ends of the intervals that there are, drawn as bars. ``unit`` is what the y axis counts;
+    ``x_title`` names the x axis with its unit. With ``dates``, x are seconds since 1970 (UTC), and the axes begin where
+    the data do: a trend is about differences, not about amounts.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Figure(Struct):
     x_title: str
     series: Mapping[str, Mapping[int, float | None]]
     dates: bool = False
+    spread: Mapping[str, Mapping[int, tuple[float, float]]] = {}
 
 
 class XY(pygal.XY):  # type: ignore[misc]  # pygal has no types
@@ -66,6 +68,7 @@ def draw(figure: Figure) -> str:
     """The figure as an ``<svg>`` element without its style, to be put into a page that has ``style()``."""
     xs = sorted({x for points in figure.series.values() for x in points})
     ys = [y for points in figure.series.values() for y in points.values() if y is not None]
+    ys += [high for ends in figure.spread.values() for _, high in ends.values()]
     ticks = ticks_between(min(ys), max(ys)) if figure.dates and ys else y_ticks(max(ys, default=0.0))
     x_ticks = day_ticks(xs, 6) if figure.dates else [0, *_thinned(xs)]
     chart = XY(
@@ -185,6 +188,7 @@ def _tick(value: float) -> str:
 
 def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
     """Leave only what is drawn, give each series its marker, and each point its value as a native tooltip."""
+    marked: dict[str, Element] = {}
     root.set("role", "img")
     root.set("aria-label", f"{plain(figure.title)}, {plain(figure.unit)}, against {plain(figure.x_title)}")
     root.attrib.pop("id", None)
@@ -199,7 +203,9 @@ def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
             index = int(parent.get("class", "").split("serie-")[1].split()[0])
             parent.set("class", f"series color-{index % COLOURS}")
             if any(child.get("class") == "dots" for child in parent):
+                marked[list(figure.series)[index]] = parent
                 _mark(parent, index, list(figure.series.items())[index], xs, figure)
+    _bars(marked, figure, xs)
     for index, legend in enumerate(node for node in root.iter("g") if node.get("class", "").startswith("legend ")):
         _legend(legend, index)
     return root
@@ -210,15 +216,40 @@ def _mark(
 ) -> None:
     """Replace pygal's circles, which are in the order of the points that exist."""
     label, points = series
+    ends = figure.spread.get(label, {})
     drawn = [(x, points[x]) for x in xs if points.get(x) is not None]
     circles = [dots for dots in group if dots.get("class") == "dots"]
     for dots, (x, y) in zip(circles, drawn, strict=True):
         circle = dots[0]
         shape = marker(index, float(circle.get("cx", 0)), float(circle.get("cy", 0)))
         where = _day(x) if figure.dates else str(x)
+        place = {"data-x": circle.get("cx", "0"), "data-y": circle.get("cy", "0")}
         dots.clear()
+        dots.attrib.update(place)
         SubElement(dots, "path", {"class": "dot", "d": shape})
-        SubElement(dots, "title").text = f"{plain(label)}, {where}: {float(y or 0):,.4g} {plain(figure.unit)}"
+        between = f" ({ends[x][0]:,.4g} to {ends[x][1]:,.4g})" if x in ends else ""
+        SubElement(dots, "title").text = f"{plain(label)}, {where}: {float(y or 0):,.4g}{between} {plain(figure.unit)}"
+
+
+def _bars(marked: Mapping[str, Element], figure: Figure, xs: list[int]) -> None:
+    """A bar from end to end of each interval, behind the points. The axis is linear: two points that differ show it."""
+    placed: list[tuple[Element, float, float, float, tuple[float, float] | None]] = []
+    for label, group in marked.items():
+        drawn = [(x, y) for x in xs if (y := figure.series[label].get(x)) is not None]
+        circles = [dots for dots in group if dots.get("class") == "dots"]
+        for dots, (x, y) in zip(circles, drawn, strict=True):
+            at_x, at_y = (float(dots.get(name, 0)) for name in ("data-x", "data-y"))
+            placed.append((group, y, at_x, at_y, figure.spread.get(label, {}).get(x)))
+            del dots.attrib["data-x"], dots.attrib["data-y"]
+    if len({y for _, y, *_ in placed}) < 2:
+        return
+    one, two = min(placed, key=lambda p: p[1]), max(placed, key=lambda p: p[1])
+    slope = (two[3] - one[3]) / (two[1] - one[1])
+    for group, y, at_x, at_y, ends in placed:
+        if ends:
+            low, high = (at_y + slope * (end - y) for end in ends)
+            path = f"M{at_x:.1f} {low:.1f} V{high:.1f} m-4 0 h8 M{at_x - 4:.1f} {low:.1f} h8"
+            group.insert(0, Element("path", {"class": "spread", "d": path}))
 
 
 def _legend(legend: Element, index: int) -> None:

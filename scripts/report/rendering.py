@@ -56,10 +56,11 @@ def context(run: Run, summary: Summary) -> dict[str, Any]:
     return {
         "run": run,
         "summary": summary,
-        "headline": sentences.headline(run, summary),
-        "leads": sentences.leads(run, summary),
+        "headline": sentences.headline(run, summary.standings),
+        "leads": sentences.leads(run, summary.standings),
+        "foremost": "" if run.baseline else run.labels.get(sentences.foremost(summary.standings) or "", ""),
         "remarks": sentences.remarks(run, summary),
-        "outcome": lambda level: sentences.outcome(run, level),
+        "outcome": lambda level: sentences.outcome(run, level.standing),
         "figure": words.figure,
         "interval": sentences.interval,
         "notes": sentences.footnotes(summary),
@@ -87,21 +88,34 @@ def picture(name: str, figure: charts.Figure) -> Picture:
 
 def _figure_table(figure: charts.Figure) -> Table:
     xs = sorted({x for points in figure.series.values() for x in points})
-    rows = [(str(x), *(words.figure(points.get(x)) for points in figure.series.values())) for x in xs]
+
+    def cell(label: str, x: int) -> str:
+        ends = figure.spread.get(label, {}).get(x)
+        between = f" ({words.figure(ends[0])} to {words.figure(ends[1])})" if ends else ""
+        return words.figure(figure.series[label].get(x)) + between
+
+    rows = [(str(x), *(cell(label, x) for label in figure.series)) for x in xs]
     return Table(header=("users", *figure.series), rows=tuple(rows))
+
+
+def with_interval(cell: Cell, metric: str) -> str:
+    """``66.8 (60.1 to 74.2)``, or the figure alone where nothing shows its spread."""
+    ends = cell.spread.get(metric)
+    between = f" ({words.figure(ends[0])} to {words.figure(ends[1])})" if ends else ""
+    return words.figure(cell.metrics[metric]) + between
 
 
 _COLUMNS: dict[str, Callable[[Cell], str]] = {
     "valid rounds": lambda cell: str(cell.rounds),
-    "requests/s": lambda cell: words.figure(cell.throughput_rps),
-    "mean ms": lambda cell: words.figure(cell.metrics["latency_mean_ms"]),
-    "p50 ms": lambda cell: words.figure(cell.metrics["latency_p50_ms"]),
-    "p95 ms": lambda cell: words.figure(cell.metrics["latency_p95_ms"]),
-    "p99 ms": lambda cell: words.figure(cell.metrics["latency_p99_ms"]),
+    "requests/s": lambda cell: with_interval(cell, "throughput_rps"),
+    "mean ms": lambda cell: with_interval(cell, "latency_mean_ms"),
+    "p50 ms": lambda cell: with_interval(cell, "latency_p50_ms"),
+    "p95 ms": lambda cell: with_interval(cell, "latency_p95_ms"),
+    "p99 ms": lambda cell: with_interval(cell, "latency_p99_ms"),
     "errors": lambda cell: words.percent(cell.error_rate),
     "CPU %": lambda cell: words.figure(cell.cpu_percent),
-    "CPU ms/request": lambda cell: words.figure(cell.metrics["cpu_ms_per_request"]),
-    "database CPU ms/request": lambda cell: words.figure(cell.metrics["database_cpu_ms_per_request"]),
+    "CPU ms/request": lambda cell: with_interval(cell, "cpu_ms_per_request"),
+    "database CPU ms/request": lambda cell: with_interval(cell, "database_cpu_ms_per_request"),
     "mean memory MiB": lambda cell: words.figure(cell.mean_memory_mb),
     "peak memory MiB": lambda cell: words.figure(cell.max_memory_mb),
 }

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from scripts.config import PREFIX
 from scripts.cpus import parse_cpu_list
-from scripts.model import Run, Struct
-from scripts.statistics.intervals import Ratio
+from scripts.model import METRICS, Run, Struct
+from scripts.report.standing import Standing
+from scripts.statistics.intervals import Ratio, paired_effect
+from scripts.verdict.rounds import by_round, log_ratios
 from scripts.words import count, count_cpus, listing
 
 if TYPE_CHECKING:  # summary.py uses this module for the terminal
-    from scripts.report.summary import Cell, Level, Summary
+    from scripts.report.summary import Cell, Summary
 
 BUSY, NEARLY_BUSY = 0.92, 0.75
 """Shares of a CPU: a backend below the first, with its servants above the second, was held back by them."""
@@ -35,51 +37,128 @@ def interval(ratio: Ratio) -> str:
     return f"{ratio.ratio:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
-def outcome(run: Run, level: Level) -> str:
-    """Who wins at a level: the winner's label, with those that the intervals do not separate from it."""
-    if level.winner is None:
-        return "nothing valid"
-    label = run.labels[level.winner]
-    if level.rivals:
-        return f"{label}, within noise of {listing([run.labels[name] for name in level.rivals])}"
-    return label
+def outcome(run: Run, standing: Standing) -> str:
+    """Who leads at a level, or why nobody does."""
+    labels = run.labels
+    top, ahead = labels.get(standing.top or "", ""), [labels[name] for name in standing.ahead]
+    missing = f"no valid block of {listing([labels[name] for name in standing.missing])}" if standing.missing else ""
+    match standing.kind:
+        case "nothing":
+            return "nothing valid"
+        case "unequal":
+            return "no comparison: unequal work"
+        case "alone":
+            return f"no comparison: {missing or f'{top} alone was measured'}"
+        case "open":
+            return "not known: no interval"
+        case "missing":
+            return f"no leader: {missing}"
+        case "alike":
+            return f"cannot be told apart: {listing(ahead)}"
+        case _:
+            return top
 
 
-def headline(run: Run, summary: Summary) -> str:
-    """Who has the highest throughput at how many levels; with unequal work, first that this is no comparison."""
-    return leaders(run.labels, summary.wins, len(summary.levels), unequal=bool(summary.differences))
-
-
-def leaders(labels: Mapping[str, str], wins: Mapping[str, int], total: int, *, unequal: bool) -> str:
-    """`headline`, from the number of levels that each backend wins, most first, of ``total``."""
-    if not wins:
+def headline(run: Run, standings: Sequence[Standing]) -> str:
+    """Who leads at how many levels, who cannot be told apart, and where nobody can say; of a paired run, its ratios."""
+    if run.baseline:
+        return against_baseline(run)
+    labels, total = run.labels, len(standings)
+    kinds = Counter(standing.kind for standing in standings)
+    if kinds["nothing"] == total:
         return "No block is valid: there is no result."
-    caution = "Unequal work, so no fair comparison. " if unequal else ""
-    first, *others = wins
-    if wins[first] == total:
-        where = {1: "at the only level", 2: "at both levels"}.get(total, f"at all {total} levels")
-        return f"{caution}{labels[first]} has the highest throughput {where}."
-    rest = "".join(f", {labels[name]} at {wins[name]}" for name in others)
-    return f"{caution}{labels[first]} has the highest throughput at {wins[first]} of {total} levels{rest}."
+    if kinds["unequal"]:
+        return "Unequal work, so no comparison: nobody leads."
+    if len(labels) == 1:
+        return f"{next(iter(labels.values()))} was measured alone: there is nobody to compare it with."
+    if kinds["open"] == total:
+        return f"Who leads is not known: nothing shows how much {_levels(total)} of {listing([*labels.values()])} vary."
+    return " ".join([*_led(labels, standings), *_unled(labels, standings)])
 
 
-def leads(run: Run, summary: Summary) -> tuple[str, ...]:
-    """For each other backend, how far the overall winner is ahead where it wins: the range over levels."""
-    if not summary.wins:
-        return ()
-    first = next(iter(summary.wins))
+def against_baseline(run: Run) -> str:
+    """What a paired run answers: the CPU that a request of the candidate takes, divided by the baseline's."""
+    metric, parts = METRICS["cpu_ms_per_request"], []
+    for name, label in run.labels.items():
+        ratios = log_ratios(run.blocks, metric, name)
+        rounds = list(by_round(ratios, sorted(ratios)).values())
+        if len(rounds) > 1:
+            effect = paired_effect(rounds)
+            low, high = effect.interval(0.05)
+            parts.append(f"{label} {math.exp(effect.log_ratio):.3f} ({low:.3f} to {high:.3f})")
+        elif rounds:
+            parts.append(f"{label} {math.exp(rounds[0]):.3f} (no interval)")
+    if not parts:
+        return "No pair is valid: there is no result."
+    return f"Candidate divided by baseline, {metric.label}: {', '.join(parts)}."
+
+
+def _led(labels: Mapping[str, str], standings: Sequence[Standing]) -> Iterator[str]:
+    """``FastAPI leads at 2 of 10 levels; FastAPI and Flask cannot be told apart at 8.``"""
+    total = len(standings)
+    leaders = Counter(standing.leader for standing in standings if standing.leader).most_common()
+    alike = Counter(standing.ahead for standing in standings if standing.kind == "alike").most_common()
+    parts = [(f"{labels[name]} leads", number) for name, number in leaders]
+    parts += [(f"{listing([labels[n] for n in names])} cannot be told apart", number) for names, number in alike]
+    said = [
+        f"{text} {f'at {number}' if place and number < total else _where(number, total)}"
+        for place, (text, number) in enumerate(parts)
+    ]
+    if said:
+        yield f"{'; '.join(said)}."
+
+
+def _unled(labels: Mapping[str, str], standings: Sequence[Standing]) -> Iterator[str]:
+    """``At 10 users Django WSGI has no valid block: nobody leads there.``"""
+    lacking = [standing for standing in standings if standing.missing]
+    for missing in dict.fromkeys(standing.missing for standing in lacking):
+        levels = [str(standing.level) for standing in lacking if standing.missing == missing]
+        yield (
+            f"{listing([labels[name] for name in missing])} {'has' if len(missing) == 1 else 'have'} no valid block at "
+            f"{listing(levels)} users: nobody leads there."
+        )
+    if unknown := [str(standing.level) for standing in standings if standing.kind == "open"]:
+        yield f"At {listing(unknown)} users nothing shows the spread: who leads there is not known."
+
+
+def _levels(number: int) -> str:
+    return f"the {number} levels" if number > 1 else "the level"
+
+
+def _where(number: int, total: int) -> str:
+    if number < total:
+        return f"at {number} of {total} levels"
+    return {1: "at the only level", 2: "at both levels"}.get(total, f"at all {total} levels")
+
+
+def leads(run: Run, standings: Sequence[Standing]) -> tuple[str, ...]:
+    """For each other backend, how far the foremost one is ahead of it where it has the most: the range over levels."""
+    first = None if run.baseline else foremost(standings)
+    shown = [standing for standing in standings if standing.top == first and standing.kind in ("leads", "alike")]
     sentences = []
-    for position, name in enumerate(run.backends):
-        cells = [level.cells[position] for level in summary.levels if level.winner == first]
-        ratios = [cell.ratio for cell in cells if cell.ratio is not None]
-        if name == first or not ratios:
-            continue
-        low, high = min(r.ratio for r in ratios), max(r.ratio for r in ratios)
-        span = f"{low:.2f}x" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f}x to {high:.2f}x"
-        close = [level.level for level in summary.levels if level.winner == first and name in level.rivals]
-        noise = f"; within noise at {', '.join(map(str, close))} users" if close else ""
-        sentences.append(f"{span} the throughput of {run.labels[name]}{noise}")
+    for name in run.backends if first else ():
+        ratios = {standing.level: standing.ratios[name] for standing in shown if name in standing.ratios}
+        ahead = [ratio for ratio in ratios.values() if ratio.separated]
+        close = [str(level) for level, ratio in ratios.items() if not ratio.separated]
+        parts = [f"{_span(ahead)} the throughput of {run.labels[name]}"] if ahead else []
+        if close:
+            who = "" if ahead else f"{run.labels[name]} "
+            parts.append(f"{who}cannot be told apart from it at {listing(close)} users")
+        sentences += [", ".join(parts)] if parts else []
     return tuple(sentences)
+
+
+def foremost(standings: Sequence[Standing]) -> str | None:
+    """The backend that leads most often, or else is most often among those ahead; None where nobody can be."""
+    led = Counter(standing.leader for standing in standings if standing.leader)
+    ahead = Counter(name for standing in standings if standing.kind in ("leads", "alike") for name in standing.ahead)
+    return max(ahead, key=lambda name: (led[name], ahead[name]), default=None)
+
+
+def _span(ratios: Sequence[Ratio]) -> str:
+    """One ratio with its interval, or the range of several."""
+    low, high = (f"{end(one.ratio for one in ratios):.2f}x" for end in (min, max))
+    return interval(ratios[0]) if len(ratios) == 1 else low if low == high else f"{low} to {high}"
 
 
 def remarks(run: Run, summary: Summary) -> tuple[Remark, ...]:
@@ -102,7 +181,7 @@ def certainty(run: Run, summary: Summary) -> str:
     rounds = count(number, "round")
     if not summary.intervals:
         why = "One measurement shows no spread" if number <= 1 else "Too few valid blocks to show the spread"
-        return f"{rounds}: no interval. {why}, so a lead may be noise."
+        return f"{rounds}: no interval. {why}, so who leads is not known."
     return (
         f"{rounds}: {100 * summary.confidence:g}% intervals, Student t over rounds of paired blocks. They cover noise "
         "within this session, not what all its rounds share."
@@ -122,7 +201,7 @@ def _parity(run: Run, summary: Summary) -> list[Remark]:
 
 
 def _validity(run: Run, summary: Summary) -> list[Remark]:
-    total = sum(block.arm == "candidate" for block in run.blocks)
+    total = len(run.blocks)
     if not summary.invalid:
         return [Remark(kind="good", text=f"All {count(total, 'block')} are valid.")] if total else []
     lost = len(summary.lost)

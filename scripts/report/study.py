@@ -33,6 +33,12 @@ def _metric(name: str) -> Callable[[Cell], float | None]:
     return lambda cell: cell.metrics[name]
 
 
+_SPREAD = {
+    "throughput_vs_concurrency": "throughput_rps",
+    "latency_p95_vs_concurrency": "latency_p95_ms",
+    "cpu_per_request_vs_concurrency": "cpu_ms_per_request",
+}
+"""The figures that show a metric, and so have intervals."""
 _FIGURES: dict[str, tuple[str, str, Callable[[Cell], float | None]]] = {
     "throughput_vs_concurrency": ("Throughput", "requests/s", _metric("throughput_rps")),
     "error_rate_vs_concurrency": ("Error rate", "% of requests", lambda cell: _percent(cell.error_rate)),
@@ -52,22 +58,29 @@ _MORE_FIGURES: dict[str, tuple[str, str, Callable[[Cell], float | None]]] = {
 
 def study_figures(run: Run, summary: Summary) -> dict[str, Figure]:
     """The study's five figures by file name without ending."""
-    return {name: _figure(run, summary, *spec) for name, spec in _FIGURES.items()}
+    return {name: _figure(run, summary, name, *spec) for name, spec in _FIGURES.items()}
 
 
 def all_figures(run: Run, summary: Summary) -> dict[str, Figure]:
     """The study's figures, with those that it lacks put after the throughput."""
     names = list(_FIGURES)
     specs = {names[0]: _FIGURES[names[0]]} | _MORE_FIGURES | {name: _FIGURES[name] for name in names[1:]}
-    return {name: _figure(run, summary, *spec) for name, spec in specs.items()}
+    return {name: _figure(run, summary, name, *spec) for name, spec in specs.items()}
 
 
-def _figure(run: Run, summary: Summary, title: str, unit: str, of: Callable[[Cell], float | None]) -> Figure:
-    series = {
-        run.labels[name]: {level.level: of(level.cells[position]) for level in summary.levels}
-        for position, name in enumerate(run.backends)
-    }
-    return Figure(title=title, unit=unit, x_title=X_TITLE, series=series)
+def _figure(run: Run, summary: Summary, name: str, title: str, unit: str, of: Callable[[Cell], float | None]) -> Figure:
+    cells = {run.labels[b]: [level.cells[place] for level in summary.levels] for place, b in enumerate(run.backends)}
+    metric = _SPREAD.get(name, "")
+    return Figure(
+        title=title,
+        unit=unit,
+        x_title=X_TITLE,
+        series={label: {cell.level: of(cell) for cell in row} for label, row in cells.items()},
+        spread={
+            label: {cell.level: cell.spread[metric] for cell in row if metric in cell.spread}
+            for label, row in cells.items()
+        },
+    )
 
 
 def results(run: Run, summary: Summary) -> list[dict[str, Any]]:
@@ -126,15 +139,16 @@ def render_markdown(run: Run, summary: Summary) -> str:
     lines = [
         f"# Benchmark of {markdown(', '.join(labels))}",
         "",
-        f"**{markdown(sentences.headline(run, summary))}**",
+        f"**{markdown(sentences.headline(run, summary.standings))}**",
         "",
     ]
-    lines += [f"- Where it leads, it has {markdown(lead)}." for lead in sentences.leads(run, summary)]
+    first = run.labels.get(sentences.foremost(summary.standings) or "", "")
+    lines += [f"- {markdown(f'{first}: {lead}')}." for lead in sentences.leads(run, summary.standings)]
     words = {"bad": "**Caution:** ", "note": "", "good": ""}
     lines += [f"- {words[remark.kind]}{markdown(remark.text)}" for remark in sentences.remarks(run, summary)]
     if summary.differences:
         lines += ["", "## Unequal work", "", *(f"- {markdown(text)}" for text in summary.differences)]
-    lines += ["", "## Winner at each level", "", *_winners(run, summary)]
+    lines += ["", "## Who leads at each level", "", *_winners(run, summary)]
     for title, of in _TABLES:
         rows = [[str(level.level), *(_cell(cell, of, notes) for cell in level.cells)] for level in summary.levels]
         lines += ["", f"## {title}", "", *_table(["Users", *labels], rows)]
@@ -175,12 +189,12 @@ def _cell(cell: Cell, of: Callable[[Cell], str], notes: dict[tuple[str, ...], in
 
 
 def _winners(run: Run, summary: Summary) -> list[str]:
-    """The study's "Winner" table, with the winner's throughput divided by each other backend's."""
+    """The study's "Winner" table: who leads, and the highest throughput divided by each other backend's."""
     rows = []
     for level in summary.levels:
         ratios = ["" if cell.ratio is None else sentences.interval(cell.ratio) for cell in level.cells]
-        rows.append([str(level.level), sentences.outcome(run, level), *ratios])
-    return _table(["Users", "Winner", *(f"against {run.labels[name]}" for name in run.backends)], rows)
+        rows.append([str(level.level), sentences.outcome(run, level.standing), *ratios])
+    return _table(["Users", "Leads", *(f"against {run.labels[name]}" for name in run.backends)], rows)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,16 +1,17 @@
-"""A run condensed to what people ask: who wins at each level, by how much, how surely, and what does not count.
+"""A run condensed to what people ask: who leads at each level, by how much, how surely, and what does not count.
 
-Only the candidate arm is summarized; comparing arms is the business of a paired session.
+Only the candidate arm is summarized, as comparing arms is the business of a verdict; of both, what is invalid is named.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from scripts.escape import plain
 from scripts.model import METRICS, Block, Run, Struct
-from scripts.statistics.intervals import Ratio, log_ratio_interval, widened
+from scripts.report.standing import Standing, is_unequal, standings
+from scripts.statistics.intervals import Ratio, mean_interval
 
 THROUGHPUT = METRICS["throughput_rps"]
 
@@ -34,16 +35,18 @@ class Disturbed(Struct):
 class Cell(Struct):
     """One backend at one level. Every number is None where no block is valid.
 
-    All numbers are of the blocks that count (`Run.counting`). ``metrics``: by name, the mean over rounds (METRICS).
-    Sums over rounds: ``duration_s`` (wall time under load), ``requests``, ``failed``. ``error_rate``: failed of all
-    requests, a fraction. ``cpu_percent``: of one CPU, over the blocks. ``rounds``: how many count. ``ratio``: the
-    winner's throughput divided by this one's; None for the winner itself and where a block is missing. ``reasons``: of
-    the invalid blocks not repeated; ``disturbances``: of the blocks that count and were disturbed.
+    All numbers are of the blocks that count (`Run.counting`). ``metrics``: by name, the mean over rounds (METRICS), and
+    ``spread``: the interval of each that has one. Sums over rounds: ``duration_s`` (wall time under load),
+    ``requests``, ``failed``. ``error_rate``: failed of all requests, a fraction. ``cpu_percent``: of one CPU, over the
+    blocks. ``rounds``: how many count. ``ratio``: the throughput of the backend with the most divided by this one's;
+    None for that one itself and where a block is missing. ``reasons``: of the invalid blocks not repeated;
+    ``disturbances``: of the blocks that count and were disturbed.
     """
 
     backend: str
     level: int
     metrics: dict[str, float | None]
+    spread: dict[str, tuple[float, float]]
     duration_s: float | None
     requests: int | None
     failed: int | None
@@ -62,16 +65,11 @@ class Cell(Struct):
 
 
 class Level(Struct):
-    """All backends at one level; ``winner`` has the highest mean throughput, None where nothing is valid."""
+    """All backends at one level, and what can be said of it."""
 
     level: int
-    winner: str | None
+    standing: Standing
     cells: tuple[Cell, ...]
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """Backends that the intervals do not separate from the winner."""
-        return tuple(c.backend for c in self.cells if c.ratio is not None and c.ratio.separated is False)
 
 
 class Summary(Struct):
@@ -81,6 +79,7 @@ class Summary(Struct):
     invalid: tuple[Invalid, ...]
     disturbed: tuple[Disturbed, ...]
     differences: tuple[str, ...]
+    unequal: bool
     confidence: float
 
     @property
@@ -94,99 +93,88 @@ class Summary(Struct):
         return any(c.ratio is not None and c.ratio.low is not None for level in self.levels for c in level.cells)
 
     @property
-    def wins(self) -> dict[str, int]:
-        """At how many levels each backend has the highest throughput, most first."""
-        names = [level.winner for level in self.levels if level.winner is not None]
-        return {name: names.count(name) for name in sorted(set(names), key=lambda name: (-names.count(name), name))}
+    def standings(self) -> tuple[Standing, ...]:
+        return tuple(level.standing for level in self.levels)
 
 
-def summarize(run: Run, confidence: float = 0.95, reference: str | None = None) -> Summary:
-    """The summary of a run; ratios are the winner's throughput, or the ``reference`` backend's, to each other one's."""
+def summarize(run: Run, confidence: float = 0.95) -> Summary:
+    """The summary of a run."""
     blocks = [block for block in run.blocks if block.arm == "candidate"]
     used = [block for block in run.counting if block.arm == "candidate"]
-    rates = {name: _by_level(block for block in used if block.backend == name) for name in run.backends}
+    spreads = {name: _spreads([b for b in used if b.backend == name], confidence) for name in run.backends}
     return Summary(
-        levels=tuple(_level(run, blocks, rates, level, confidence, reference) for level in run.levels),
-        invalid=tuple(_invalid(block, blocks) for block in blocks if not block.valid),
+        levels=tuple(_level(run, blocks, standing, spreads) for standing in standings(run, confidence)),
+        invalid=tuple(_invalid(block, run.blocks) for block in run.blocks if not block.valid),
         disturbed=tuple(
             Disturbed(block=block, reasons=_reasons(block), used=block in used)
             for block in blocks
             if block.valid and block.disturbances
         ),
         differences=tuple(text for entry in run.parity for text in entry.differences),
+        unequal=is_unequal(run),
         confidence=confidence,
     )
+
+
+def _spreads(blocks: list[Block], confidence: float) -> dict[int, dict[str, tuple[float, float]]]:
+    """By level and metric, the interval of one backend's mean over rounds, where anything shows one."""
+    found: dict[int, dict[str, tuple[float, float]]] = {}
+    for name, metric in METRICS.items():
+        values: dict[int, dict[int, float]] = {}
+        for block in blocks:
+            value = metric.of(block)
+            if value is not None and value > 0:
+                values.setdefault(block.level, {})[block.round] = value
+        for level in values:
+            interval = mean_interval(values, level, confidence)
+            if interval and interval.low is not None and interval.high is not None:
+                found.setdefault(level, {})[name] = (interval.low, interval.high)
+    return found
 
 
 def _reasons(block: Block) -> tuple[str, ...]:
     return tuple(f"{plain(one.rule)}: {plain(one.detail)}" for one in block.violations or block.disturbances)
 
 
-def _invalid(block: Block, blocks: list[Block]) -> Invalid:
-    place = (block.backend, block.level, block.round)
-    repeated = any(b.valid and (b.backend, b.level, b.round) == place for b in blocks)
+def _invalid(block: Block, blocks: Sequence[Block]) -> Invalid:
+    place = (block.arm, block.backend, block.level, block.round)
+    repeated = any(b.valid and (b.arm, b.backend, b.level, b.round) == place for b in blocks)
     return Invalid(block=block, reasons=_reasons(block), repeated=repeated)
 
 
-def _by_level(blocks: Iterable[Block]) -> dict[int, dict[int, float]]:
-    """Throughput by level and round, of valid blocks that answered anything."""
-    found: dict[int, dict[int, float]] = {}
-    for block in blocks:
-        value = THROUGHPUT.of(block)
-        if value is not None and value > 0:
-            found.setdefault(block.level, {})[block.round] = value
-    return found
-
-
 def _level(
-    run: Run,
-    blocks: list[Block],
-    rates: dict[str, dict[int, dict[int, float]]],
-    level: int,
-    confidence: float,
-    reference: str | None,
+    run: Run, blocks: list[Block], standing: Standing, spreads: dict[str, dict[int, dict[str, tuple[float, float]]]]
 ) -> Level:
+    level = standing.level
     used = [block for block in run.counting if block.arm == "candidate" and block.level == level]
-    here = {name: [block for block in used if block.backend == name] for name in run.backends}
     lost = [
         block for block in blocks if block.level == level and not block.valid and not _invalid(block, blocks).repeated
     ]
-    means = {name: mean for name in here if (mean := THROUGHPUT.mean(here[name])) is not None}
-    winner = max(means, key=lambda name: means[name], default=None)
-    top = reference or winner
-
-    def ratio(name: str) -> Ratio | None:
-        if top is None or name == top:
-            return None
-        ratio = log_ratio_interval(rates[top], rates[name], level, confidence)
-        return ratio and widened(
-            ratio, below=_missed(here[name], run.limits.cpus), above=_missed(here[top], run.limits.cpus)
-        )
-
     return Level(
         level=level,
-        winner=winner,
+        standing=standing,
         cells=tuple(
-            _cell(name, level, here[name], [block for block in lost if block.backend == name], ratio(name))
+            _cell(
+                name,
+                level,
+                [block for block in used if block.backend == name],
+                [block for block in lost if block.backend == name],
+                standing.ratios.get(name),
+                spreads[name].get(level, {}),
+            )
             for name in run.backends
         ),
     )
 
 
-def _missed(blocks: Sequence[Block], cpus: float) -> float:
-    """By how much the mean log throughput may be too low, for what others took of the backend's ``cpus``.
-
-    Throughput falls as the CPU does that is left, at most; CPU for each request keeps what it is within a tenth.
-    """
-    missed = []
-    for block in blocks:
-        used = block.resources.cpu_s / block.resources.wall_s if block.resources.wall_s else 0.0
-        taken = min(block.disturbed_cpus, max(cpus - used, 0.0))
-        missed.append(math.log1p(taken / used) if used > 0 else 0.0)
-    return math.fsum(missed) / len(missed) if missed else 0.0
-
-
-def _cell(backend: str, level: int, valid: list[Block], lost: list[Block], ratio: Ratio | None) -> Cell:
+def _cell(
+    backend: str,
+    level: int,
+    valid: list[Block],
+    lost: list[Block],
+    ratio: Ratio | None,
+    spread: dict[str, tuple[float, float]],
+) -> Cell:
     requests = sum(block.load.requests for block in valid)
     failed = sum(block.load.failed for block in valid)
     wall_s = math.fsum(block.resources.wall_s for block in valid)
@@ -196,6 +184,7 @@ def _cell(backend: str, level: int, valid: list[Block], lost: list[Block], ratio
         backend=backend,
         level=level,
         metrics={name: metric.mean(valid) for name, metric in METRICS.items()},
+        spread=spread,
         duration_s=math.fsum(block.load.load_s for block in valid) if valid else None,
         requests=requests if valid else None,
         failed=failed if valid else None,

@@ -18,7 +18,7 @@ from scripts.statistics.intervals import Ratio
 
 
 def render_terminal(run: Run, summary: Summary, report_path: Path) -> Group:
-    """The closing table: throughput, winner and ratio with interval at each level, what is invalid, and the report."""
+    """The closing table: throughput, who leads and ratio with interval at each level, what is invalid, the report."""
     table = Table(title="Throughput in requests/s", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("users", justify="right")
     for name in run.backends:
@@ -31,9 +31,11 @@ def render_terminal(run: Run, summary: Summary, report_path: Path) -> Group:
     remarks = Table.grid(padding=(0, 1))
     for remark in sentences.remarks(run, summary):
         remarks.add_row(*(Text(text, style=colours[remark.kind]) for text in (marks[remark.kind], plain(remark.text))))
-    headline = Text(plain(sentences.headline(run, summary)), style="bold")
+    headline = Text(plain(sentences.headline(run, summary.standings)), style="bold")
     spread = f", then its {100 * summary.confidence:g}% interval" if summary.intervals else " (no interval)"
-    legend = Text(f"Second line: the winner's throughput divided by this one's{spread}.", style="dim")
+    legend = Text(f"Second line: the highest throughput divided by this one's{spread}.", style="dim")
+    if any(cell.disturbances for level in summary.levels for cell in level.cells):
+        legend.append(f" {sentences.DISTURBED} disturbed: others took CPU meanwhile.")
     reasons = [Text(f"[{number}] INVALID: {'; '.join(texts)}", style="red") for texts, number in notes.items()]
     report = Text.assemble("Report: ", (str(report_path), "bold cyan"), overflow="fold")
     return Group(table, legend, *reasons, Text(), headline, remarks, Text(), report)
@@ -47,18 +49,21 @@ def _short(ratio: Ratio) -> str:
 
 
 def _terminal_cell(level: Level, cell: Cell, notes: dict[tuple[str, ...], int]) -> Text:
-    """Throughput above, standing below; the winner and what is invalid are told by words, not by colour alone."""
+    """Throughput above, standing below; who leads and what is invalid are told by words, not by colour alone."""
     mark = f"INVALID [{notes[cell.reasons]}]" if cell.reasons else ""
     if cell.throughput_rps is None:
         return Text(mark or "not measured", style="red" if mark else "dim")
     text = Text(words.figure(cell.throughput_rps))
-    if cell.backend == level.winner:
-        text.append("\nWINNER" if not level.rivals else "\nWINNER, within noise")
+    if mark:  # on the first line, as no row takes three
+        text.append(f" {mark.removeprefix('INVALID ')}", style="red")
+    standing = level.standing
+    if cell.backend == standing.leader:
+        text.append("\nLEADS")
         text.stylize("bold green")
+    elif standing.kind == "alike" and cell.backend == standing.top:
+        text.append("\nnot told apart")
     elif cell.ratio is not None:
         text.append(f"\n{_short(cell.ratio)}", style="dim")
     if cell.disturbances:
-        text.append(f"\n{sentences.DISTURBED} disturbed", style="yellow")
-    if mark:
-        text.append(f"\nsome {mark}", style="red")
+        text.append(f" {sentences.DISTURBED}", style="yellow")
     return text

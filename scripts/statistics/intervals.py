@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,8 @@ FEW_ROUNDS = 6
 
 SPENDING_POWER = 4.0
 """Few rounds say little, so a first look at half of a session gets a sixteenth of the error."""
+REPRESENTABLE = 700.0
+"""The logarithm of about the largest number; two rounds can give an interval without an end."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 Rounds = Mapping[int, float]
@@ -74,22 +77,30 @@ def log_ratio_interval(
 
     Raises ValueError for values that are not positive and finite, or a confidence outside (0, 1).
     """
+    return ratio_at(differences(first, second), level, confidence)
+
+
+def differences(first: Mapping[int, Rounds], second: Mapping[int, Rounds]) -> dict[int, list[float]]:
+    """``log(first / second)`` at each level of both, for each round that both have: what `ratio_at` takes."""
+    return {key: _differences(first[key], second[key]) for key in first.keys() & second.keys()}
+
+
+def ratio_at(differences: Mapping[int, Sequence[float]], level: int, confidence: float = 0.95) -> Ratio | None:
+    """`log_ratio_interval`, for whoever asks for several levels."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
-    differences = {key: _differences(first[key], second[key]) for key in first.keys() & second.keys()}
-    own = differences.get(level, np.empty(0))
-    if not own.size:
+    own = differences.get(level, [])
+    if not own:
         return None
-    mean = float(np.mean(own))
-    groups = [own] if own.size >= FEW_ROUNDS else list(differences.values())
-    degrees = sum(max(group.size - 1, 0) for group in groups)
+    mean, pairs = math.fsum(own) / len(own), len(own)
+    groups = [own] if pairs >= FEW_ROUNDS else [group for group in differences.values() if group]
+    degrees = sum(len(group) - 1 for group in groups)
     if not degrees:
-        return Ratio(ratio=float(np.exp(mean)), low=None, high=None, confidence=confidence, pairs=own.size, degrees=0)
-    squares = sum(float(np.sum((group - np.mean(group)) ** 2)) for group in groups if group.size > 1)
-    error = np.sqrt(squares / degrees / own.size)
-    reach = float(scipy.special.stdtrit(degrees, 0.5 + confidence / 2) * error)
-    low, centre, high = np.exp([mean - reach, mean, mean + reach]).tolist()
-    return Ratio(ratio=centre, low=low, high=high, confidence=confidence, pairs=own.size, degrees=degrees)
+        return Ratio(ratio=math.exp(mean), low=None, high=None, confidence=confidence, pairs=pairs, degrees=0)
+    squares = math.fsum(_squares(group) for group in groups)
+    reach = _student(confidence, degrees) * math.sqrt(squares / degrees / pairs)
+    low, high = math.exp(max(mean - reach, -REPRESENTABLE)), math.exp(min(mean + reach, REPRESENTABLE))
+    return Ratio(ratio=math.exp(mean), low=low, high=high, confidence=confidence, pairs=pairs, degrees=degrees)
 
 
 def widened(ratio: Ratio, below: float, above: float) -> Ratio:
@@ -99,14 +110,31 @@ def widened(ratio: Ratio, below: float, above: float) -> Ratio:
     return msgspec.structs.replace(ratio, low=ratio.low * math.exp(-below), high=ratio.high * math.exp(above))
 
 
-def _differences(first: Rounds, second: Rounds) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def mean_interval(rounds: Mapping[int, Rounds], level: int, confidence: float = 0.95) -> Ratio | None:
+    """The geometric mean of a level's rounds with its interval: as `log_ratio_interval`, against nothing but ones."""
+    return log_ratio_interval(
+        rounds, {key: dict.fromkeys(found, 1.0) for key, found in rounds.items()}, level, confidence
+    )
+
+
+@lru_cache(maxsize=1024)
+def _student(confidence: float, degrees: int) -> float:
+    """The t within which Student's distribution lies with this probability."""
+    return float(scipy.special.stdtrit(degrees, 0.5 + confidence / 2))
+
+
+def _squares(group: Sequence[float]) -> float:
+    """The sum of squared deviations from the mean: without numpy, which takes longer for so few."""
+    mean = math.fsum(group) / len(group)
+    return math.fsum((value - mean) ** 2 for value in group)
+
+
+def _differences(first: Rounds, second: Rounds) -> list[float]:
     """``log(first / second)`` for each round that both have, by round."""
-    rounds = sorted(first.keys() & second.keys())
-    values = np.array([[first[key], second[key]] for key in rounds], dtype=np.float64).reshape(-1, 2)
-    if not np.all(np.isfinite(values) & (values > 0)):
+    pairs = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
+    if not all(0 < one < math.inf and 0 < two < math.inf for one, two in pairs):
         raise ValueError("only positive, finite values have a ratio")
-    logs = np.log(values)
-    return np.asarray(logs[:, 0] - logs[:, 1])
+    return [math.log(one) - math.log(two) for one, two in pairs]
 
 
 LARGEST = math.log(1e6)

@@ -173,18 +173,18 @@ def _headline(found: Found, commits: Sequence[Commit]) -> str:
     names = [_named(commits[place]) for place in found.commits]
     match found.ending:
         case Ending.FOUND if len(names) == 1:
-            return f"Found, with a confidence of {found.confidence:.1%}: {names[0]}"
+            return f"Found, with a confidence of {words.sure(found.confidence)}: {names[0]}"
         case Ending.FOUND:
             return (
-                f"Found, with a confidence of {found.confidence:.1%}, one of these that no session can tell apart: "
-                + (words.listing(names))
+                f"Found, with a confidence of {words.sure(found.confidence)}, one of these that no session can tell "
+                "apart: " + (words.listing(names))
             )
         case Ending.NO_DIFFERENCE:
             return "GOOD and BAD do not differ as far as these sessions can see."
         case Ending.BAD_FAILS:
             return "BAD cannot be measured: name a commit at which the backend runs."
         case Ending.EXHAUSTED:
-            return f"Not sure after the last session: with {found.confidence:.0%} one of {words.listing(names)}"
+            return f"Not sure after the last session: with {words.sure(found.confidence)} one of {words.listing(names)}"
 
 
 def _less(own: Effect, whole: Effect) -> bool:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     sides = find_sides(settings.backends, base, args.head)
     sources = checkout.sources_of(settings.backends)
     reached = list(sources) if args.backends or args.anchor else checkout.reached(sides.changed, sources)
-    command = config.PREFIX + shlex.join(["nox", "-s", "compare", "--", *arguments])
+    command = config.PREFIX + shlex.join(["./start_benchmark.sh", "-s", "compare", "--", *arguments])
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1_000_000)
     run_id = make_run_id(sides.candidate, datetime.now(UTC))
     console.print(f"baseline  {_describe(sides.baseline)}\ncandidate {_describe(sides.candidate)}")

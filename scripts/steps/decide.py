@@ -82,7 +82,9 @@ def _nothing_reached(base: str) -> Verdict | None:
     checkout.check_sources(settings.backends, [base, None])
     if checkout.reached(checkout.changed_paths(base), checkout.sources_of(settings.backends)):
         return None
-    return judge(None, checkout.find(base), checkout.current(), settings.compare, {}, "nox -s compare", ())
+    return judge(
+        None, checkout.find(base), checkout.current(), settings.compare, {}, "./start_benchmark.sh -s compare", ()
+    )
 
 
 def _own_events(base: str, history: Path) -> list[Event]:

@@ -19,9 +19,6 @@ from scripts.records import replace
 from scripts.statistics.changepoints import change_points
 
 LINE = '{"values": [201.5, 199, null, 240]}'
-LOG_WIDTH = 140
-"""Columns where nobody sees a terminal: in a log, long lines are easier to read than folded ones."""
-
 EPILOG = """\
 examples:
   nox -s detect                                          all changes of the history: a table, and results/changes.json
@@ -89,7 +86,7 @@ def _over_history(args: argparse.Namespace) -> None:
     except OSError as error:
         raise PipelineError(f"{args.output.parent}: cannot be made: {error.strerror}", "choose another file") from error
     replace(args.output, changes.encode(found))
-    console = terminal.console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console = terminal.console()
     console.print(changes_text.render(found, labels))
     console.print(f"Changes: {args.output}")
 

@@ -86,7 +86,7 @@ def render_failure(conclusion: str, url: str, refused: str = "") -> str:
 
 
 def _labels(verdicts: Iterable[BackendVerdict]) -> str:
-    return words.listing([verdict.label for verdict in verdicts])
+    return words.listing([verdict_text.named(verdict) for verdict in verdicts])
 
 
 def finding_words(finding: Finding) -> str:

@@ -33,21 +33,47 @@ TO_DO = {
     Outcome.IMPROVEMENT: "nothing has to be done.",
     Outcome.NO_CHANGE: "nothing has to be done.",
 }
-HEADS = ("backend", "metric", "users", "verdict", "effect", "95% interval", "smallest effect seen", "rounds")
+HEADS = ("backend", "metric", "users", "verdict", "effect", "95% interval", "would see from", "rounds")
 OPEN = 11.0
 """An interval that goes on to this ratio ends nowhere."""
+FOREMOST = ("cpu_ms_per_request", "throughput_rps")
+"""What a headline gives the size of, where these show it."""
+NOTHING_SEEN = 1.0
+"""A session that can see no effect below this, which is a doubling, sees nothing."""
 CHANGES = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
 CLOSE = "\n\n</details>"
 CUT = "\n\n_Cut here: the rest did not fit; verdict.json has it all._\n"
 
 
 def headline(verdict: Verdict) -> str:
-    """The verdict, where, and whether anything is to be done, in one line."""
+    """The verdict, where, of what size, and whether anything is to be done, in one line."""
     if not verdict.backends:
         return "Nothing measurable changed: no file that a backend runs differs. Nothing has to be done."
-    where = [v.label for v in verdict.backends if v.outcome is verdict.outcome]
+    where = [named(v) for v in verdict.backends if v.outcome is verdict.outcome]
     what = verdict.outcome.value
     return f"{what[0].upper()}{what[1:]} in {words.listing(where)}: {TO_DO[verdict.outcome]}"
+
+
+def named(backend: BackendVerdict) -> str:
+    """``FastAPI (+26.5% CPU per request, 25.2 to 27.7)``: a backend, with what shows best what is said of it."""
+    size = size_of(backend)
+    return f"{backend.label} ({size})" if size else backend.label
+
+
+def size_of(backend: BackendVerdict) -> str:
+    """The size of what is said of a backend, with its interval; the count of statements where nothing else shows it."""
+    alike = [f for f in backend.findings if f.outcome is backend.outcome and f.ratio is not None]
+    order = [*FOREMOST, *METRICS]
+    found = min(alike, key=lambda f: (f.level is not None, order.index(f.metric)), default=None)
+    if found is None or found.ratio is None or found.low is None or found.high is None:
+        before, after = backend.statements
+        changed = before is not None and after is not None and before != after
+        return f"{after} statements a request instead of {before}" if changed else ""
+    label = METRICS[found.metric].label
+    label = label if label.startswith("CPU") else f"{label[0].lower()}{label[1:]}"
+    at = "" if found.level is None else f" at {words.count(found.level, 'user')}"
+    high = f"{100 * (found.high - 1):.1f}" if found.high < OPEN else "anything"
+    return f"{percent(found.ratio)} {label}{at}, {100 * (found.low - 1):.1f} to {high}"
 
 
 def render_terminal(verdict: Verdict) -> RenderableType:
@@ -57,18 +83,30 @@ def render_terminal(verdict: Verdict) -> RenderableType:
     return Group(*tables, *notes, Text(plain(headline(verdict)), style=STYLES[verdict.outcome]))
 
 
-def _terminal_table(backend: BackendVerdict) -> Table:
+def _terminal_table(backend: BackendVerdict) -> Group:
+    """A line for each finding; what needs more words has them beneath the table."""
     title = Text(f"{plain(backend.label)}, {words.count(backend.rounds, 'round')}", style="table.title")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("metric")
     for head in ("users", "verdict", "effect, 95% interval", "sees"):
         table.add_column(head, justify="right")
+    notes: dict[str, int] = {}
     for finding in backend.findings:
         _, metric, users, outcome, effect, interval, seen, _ = _row(backend, finding)
-        numbers, comma, level = interval.partition(",")
-        shown = effect if finding.ratio is None else f"{effect} ({numbers.replace('%', '')}{comma}{level})"
-        table.add_row(metric, users, Text(plain(outcome), style=STYLES[finding.outcome]), Text(plain(shown)), seen)
-    return table
+        said, _, note = outcome.partition(": ")
+        numbers, _, level = interval.partition(",")
+        if finding.ratio is None:
+            note, effect = effect, "-"
+        elif level:
+            note = (
+                f"{note}; the interval that decided, {level.strip()}" if note else f"the interval that decided,{level}"
+            )
+        mark = f" [{notes.setdefault(note, len(notes) + 1)}]" if note and note != "-" else ""
+        shown = effect if finding.ratio is None else f"{effect} ({numbers.replace('%', '')})"
+        style = STYLES[finding.outcome]
+        seen = seen.replace("only a doubling", ">100%")
+        table.add_row(metric, users, Text(plain(said) + mark, style=style), Text(plain(shown)), seen)
+    return Group(table, *(Text(plain(f"[{number}] {note}"), style="dim") for note, number in notes.items()))
 
 
 def render_comment(verdict: Verdict) -> str:
@@ -86,7 +124,13 @@ def body(verdict: Verdict) -> list[str]:
         rest = [(b, f) for b in verdict.backends for f in b.findings if f.outcome not in CHANGES]
         lines += _folded("Everything that was compared", _table(rest))
         lines += _folded("How it was measured", [f"- {line}" for line in _conditions(verdict)])
-    return lines + _folded("Repeat it", ["", f"    {plain(verdict.command, TEXT_LIMIT)}", ""])
+    return lines + _folded("Repeat it", ["", f"    {plain(repeated(verdict.command), TEXT_LIMIT)}", ""])
+
+
+def repeated(command: str) -> str:
+    """A command that works in a fresh clone, where nox is not there yet."""
+    head, nox, tail = command.partition("nox -s ")
+    return f"{head}./start_benchmark.sh -s {tail}" if nox and not head.endswith("/") else command
 
 
 def fitted(text: str) -> str:
@@ -116,7 +160,7 @@ def _row(backend: BackendVerdict, finding: Finding) -> tuple[str, ...]:
     head = (backend.label, metric.label, users)
     if finding.ratio is None or finding.low is None or finding.high is None or finding.smallest_seen is None:
         return (*head, finding.outcome.value, finding.reason or "-", "-", "-", str(finding.rounds))
-    seen = f"{100 * finding.smallest_seen:.1f}%"
+    seen = f"{100 * finding.smallest_seen:.1f}%" if finding.smallest_seen < NOTHING_SEEN else "only a doubling"
     return (*head, _said(finding), percent(finding.ratio), _interval(finding), seen, str(finding.rounds))
 
 

@@ -1,4 +1,4 @@
-/* Numbers only: the interval of a ratio, by the rules of scripts/statistics/intervals.py (a test compares the two). Touches no page. */
+/* Numbers only: intervals of ratios, by the rules of scripts/statistics/intervals.py (a test compares the two). Touches no page. */
 "use strict";
 
 const benchStats = (() => {
@@ -67,11 +67,38 @@ const benchStats = (() => {
     return { ratio: Math.exp(centre), low: Math.exp(centre - half), high: Math.exp(centre + half), confidence, pairs, degrees };
   }
 
+  const SESSION_SHARE = 0.018; // of scripts/statistics/spread.py
+  const END = 700; // REPRESENTABLE of scripts/statistics/intervals.py
+
+  /** A ratio whose logarithm has this standard error, and the interval that errs with probability `level`. */
+  function estimate(centre, error, degrees, level) {
+    if (!(degrees >= 1) || !(error > 0)) return { ratio: Math.exp(centre), low: null, high: null, degrees: 0 };
+    const half = reach(1 - level, degrees) * error;
+    return { ratio: Math.exp(centre), low: Math.exp(Math.max(centre - half, -END)), high: Math.exp(Math.min(centre + half, END)), degrees };
+  }
+
+  /** second / first, of sides measured apart: a logarithm for each run. `spread`: variance and degrees of freedom of a
+   * run, from runs of one commit each (scripts/pages/repeats.py); without one there is no interval. */
+  function apart(first, second, spread, level) {
+    if (!first.length || !second.length) return null;
+    const { variance, degrees } = spread ?? { variance: 0, degrees: 0 };
+    return estimate(mean(second) - mean(first), Math.sqrt((variance ?? 0) * (1 / first.length + 1 / second.length)), degrees, level);
+  }
+
+  /** Candidate / baseline of one session or several, from the log ratio of each round: paired_effect of
+   * scripts/statistics/intervals.py, without anything lent. One round gives no interval. */
+  function together(rounds, level) {
+    if (!rounds.length) return null;
+    const centre = mean(rounds), degrees = rounds.length - 1;
+    const variance = degrees ? sum(rounds.map((d) => (d - centre) ** 2)) / degrees : 0;
+    return estimate(centre, Math.sqrt(variance * (1 / rounds.length + SESSION_SHARE)), degrees, level);
+  }
+
   /** Whether the interval leaves out 1, that is, equality; null without an interval. */
   const separated = (found) => (found.low === null ? null : !(found.low <= 1 && 1 <= found.high));
 
   /** The geometric mean of positive values; null of none. */
   const geometricMean = (values) => (values.length ? Math.exp(mean(values.map(Math.log))) : null);
 
-  return { FEW_ROUNDS, geometricMean, logRatioInterval, reach, separated };
+  return { FEW_ROUNDS, apart, geometricMean, logRatioInterval, mean, reach, separated, together };
 })();

@@ -20,23 +20,23 @@ def test_the_newest_whole_curve_of_all_backends_stands_for_today() -> None:
     stopped = make_run(4, complete=False)
     ids = {number: msgspec.structs.replace(run, id=f"2026112{number}T120000Z-{number:07x}-a")
            for number, run in enumerate((curve, some, short, stopped), 3)}  # fmt: skip
-    chosen = overview.featured(make_catalog(list(ids.values())))
+    chosen = make_catalog(list(ids.values())).featured
     assert chosen
     assert chosen.id == ids[3].id
-    newest = overview.featured(make_catalog([ids[4], ids[5]]))
+    newest = make_catalog([ids[4], ids[5]]).featured
     assert newest
     assert newest.id == ids[5].id
-    assert overview.featured(make_catalog([])) is None
+    assert make_catalog([]).featured is None
 
 
 def test_it_says_what_the_report_says() -> None:
     run = make_run(differences=("django_asgi: 128 statements instead of 168",))
     summary = summarize(run)
     found = check(overview.render(make_catalog([run]), SHELL, run))
-    assert sentences.headline(run, summary) in found.text
+    assert sentences.headline(run, summary.standings) in found.text
     assert all(remark.text in found.text for remark in sentences.remarks(run, summary))
     assert "✗ unequal work" in found.text
-    winners = found.tables["Winner at each level"]
+    winners = found.tables["Who leads at each level"]
     assert [row[0] for row in winners[1:]] == [str(level.level) for level in summary.levels]
     assert set(overview.FIGURES) < set(found.ids)
     assert {f"run/{run.id}.html", "trend/fastapi.html", f"commit/{run.commit.sha}.html"} <= found.targets("index.html")

@@ -115,7 +115,7 @@ def test_page_leads_with_the_outcome() -> None:
     order = [
         "fast-django-asgi has the highest throughput at all 10 levels.",
         "Equal work: 168 statements for each request.",
-        "Who wins at each level",
+        "Who leads at each level",
         "Figures",
         "Every level",
         "Parity: what one request does",

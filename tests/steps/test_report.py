@@ -17,7 +17,7 @@ def test_report_is_written_again_from_the_run_alone(tmp_path: Path, capsys: pyte
     (tmp_path / "report.html").write_text("old")
     assert main([str(tmp_path)]) == 0
     assert (tmp_path / "report.html").read_bytes() == first
-    assert "WINNER" in capsys.readouterr().out
+    assert "LEADS" in capsys.readouterr().out
 
 
 def test_latest_run_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

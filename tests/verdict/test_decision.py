@@ -14,7 +14,7 @@ from scripts.verdict import decision, decision_text
 from scripts.verdict.decision import LABEL, Acceptance, Decision
 from scripts.verdict.judgement import Outcome, Verdict, broken_backend, judge
 from scripts.verdict.record import encode_verdict
-from scripts.verdict.text import COMMENT_LIMIT, MARKER
+from scripts.verdict.text import COMMENT_LIMIT, MARKER, named
 from tests.factories import make_paired_run
 
 SETTINGS = config.load()
@@ -49,10 +49,11 @@ def test_two_sessions_that_agree_forbid_a_change() -> None:
     made = decide(BAD, verdict(0.07, 3))
     assert [v.backend for v in made.blocking] == ["fastapi"]
     assert decision_text.headline(made) == (
-        "Regression in FastAPI, confirmed by a second session on a fresh runner: look at it before this is merged."
+        f"Regression in {named(made.confirmed[0])}, confirmed by a second session on a fresh runner: "
+        "look at it before this is merged."
     )
     text = decision_text.render(made)
-    assert text.startswith(f"{MARKER}\n**Regression in FastAPI, confirmed")
+    assert text.startswith(f"{MARKER}\n**Regression in FastAPI (")
     assert "`history/events.toml`" in text
     assert text.index("Second session") < text.index("First session")
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from scripts import config
 from scripts.model import Run
 from scripts.verdict.judgement import BackendVerdict, Outcome, Verdict, broken_backend, judge
-from scripts.verdict.text import COMMENT_LIMIT, MARKER, headline, render_comment, render_terminal
+from scripts.verdict.text import COMMENT_LIMIT, MARKER, headline, percent, render_comment, render_terminal
 from tests.factories import make_paired_run
 
 TERMS = config.load().compare
@@ -24,8 +24,8 @@ def verdict_of(run: Run, *broken: BackendVerdict) -> Verdict:
     return judge(run, run.baseline, run.commit, TERMS, {}, "nox -s compare -- main", broken)
 
 
-def terminal(verdict: Verdict) -> str:
-    console = Console(file=io.StringIO(), width=140)
+def terminal(verdict: Verdict, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(render_terminal(verdict))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -33,7 +33,12 @@ def terminal(verdict: Verdict) -> str:
 
 def test_the_first_line_says_the_verdict_and_whether_anything_is_to_be_done() -> None:
     regression = verdict_of(make_paired_run(slower=0.05))
-    assert headline(regression) == "Regression in FastAPI: look at it before this is merged."
+    cpu = next(f for f in regression.backends[0].findings if f.metric == "cpu_ms_per_request" and f.level is None)
+    assert cpu.ratio is not None
+    assert cpu.low is not None
+    assert cpu.high is not None
+    size = f"{percent(cpu.ratio)} CPU per request, {100 * (cpu.low - 1):.1f} to {100 * (cpu.high - 1):.1f}"
+    assert headline(regression) == f"Regression in FastAPI ({size}): look at it before this is merged."
     assert render_comment(regression).splitlines()[:2] == [MARKER, f"**{headline(regression)}**"]
     assert "nothing has to be done" in headline(verdict_of(make_paired_run(noise=0.002)))
     assert "measure again" in headline(verdict_of(make_paired_run(invalid_rounds=range(1, 13))))
@@ -44,7 +49,7 @@ def test_a_change_that_reaches_nothing() -> None:
     commit = make_paired_run().commit
     nothing = judge(None, commit, commit, TERMS, {}, "nox -s compare", ())
     assert headline(nothing).startswith("Nothing measurable changed")
-    assert "nox -s compare" in render_comment(nothing)
+    assert "./start_benchmark.sh -s compare" in render_comment(nothing)
 
 
 def test_what_changed_comes_before_everything_else() -> None:
@@ -137,3 +142,22 @@ def test_a_session_that_stopped_before_a_look_says_so_beside_its_interval() -> N
 def test_an_interval_that_ends_nowhere_has_a_word_for_it() -> None:
     run = make_paired_run(rounds=2, of=2, slower=0.5, noise=0.05)
     assert "to anything" in row(render_comment(verdict_of(run)), "CPU per request")[5]
+
+
+def test_no_row_of_the_terminals_table_takes_three_lines() -> None:
+    """At 80 columns, of any verdict: what needs more words has them beneath the table."""
+    runs = (
+        make_paired_run(noise=0.002),
+        make_paired_run(slower=0.05),
+        make_paired_run(noise=0.2, rounds=5),
+        make_paired_run(invalid_rounds=range(1, 13)),
+    )
+    for run in runs:
+        text = terminal(verdict_of(run), 80)
+        assert max(map(len, text.splitlines())) <= 80
+        for label in ("CPU per request", "Latency p99", "Peak memory"):
+            assert sum(line.lstrip().startswith(label) for line in text.splitlines()) == 1
+
+
+def test_an_effect_that_only_a_doubling_would_show_is_said_so() -> None:
+    assert "only a doubling" in render_comment(verdict_of(make_paired_run(noise=1.0, rounds=4)))
