@@ -80,7 +80,12 @@ def _tables(catalog: Catalog, year: int, entries: Mapping[str, Entry]) -> Job:
 
 def _trend(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:
     path = f"trend/{backend}.html"
-    return Job(path, everything, lambda: [(path, trend.render(catalog, backend, shell).encode())], heavy=True)
+
+    def make() -> Pages:
+        yield path, trend.render(catalog, backend, shell).encode()
+        yield published.reach(catalog, backend)
+
+    return Job(path, everything, make, heavy=True)
 
 
 def _embeds(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:

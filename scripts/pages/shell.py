@@ -74,6 +74,11 @@ class Shell(Struct):
         paths["trend"] = f"trend/{next(iter(self.backends), '')}.html"
         return tuple((name, paths[name], text) for name, text in SECTIONS.items() if name != "trend" or self.backends)
 
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each backend, which is the number of its colour and its marker on every page."""
+        return {name: place for place, name in enumerate(self.backends)}
+
     def commit_url(self, sha: str) -> str:
         """Where the repository shows a commit; empty where there is no such place."""
         return f"{self.repository}/commit/{quote(sha, safe='')}" if self.repository and sha else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from markupsafe import Markup
 
 from scripts import words
 from scripts.model import METRICS, Metric
+from scripts.pages import gaps
 from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.marks import KINDS, marks_of, numbered
 from scripts.pages.shell import Page, Shell, day
@@ -19,13 +20,16 @@ NEWEST = 30
 OUT_OF_ORDER = 0.05
 """Share of runs of an older commit than the run before, from which on a history counts as measured afterwards."""
 MAIN = ("throughput_rps", "latency_p95_ms", "cpu_ms_per_request", "peak_memory_mb")
-SCRIPTS = ("static/data.js", "static/uPlot.iife.min.js", "static/marker.js", "static/chart.js", "static/trend.js")
+SCRIPTS = tuple(
+    f"static/{name}.js" for name in ("data", "uPlot.iife.min", "marker", "scale", "axis", "chart", "trend")
+)
 
 
 def render(catalog: Catalog, backend: str, shell: Shell) -> str:
     """The page ``trend/<backend>.html``."""
     label = catalog.labels[backend]
     cards = [card for card in catalog.cards if backend in card.labels]
+    paired = [card for card in cards if card.baseline]
     page = Page(
         path=f"trend/{backend}.html",
         title=f"Trend of {label}",
@@ -41,12 +45,14 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
         cards=cards,
         metrics=tuple(METRICS.values()),
         levels=sorted({level for card in cards for level in card.levels}),
-        paired=any(card.baseline for card in cards),
+        paired=bool(paired),
+        first=sorted({level for card in paired or cards for level in card.levels}),
+        lines=len({_group(card) for card in paired or cards}),
         backfilled=is_backfilled(cards),
         anchor=catalog.anchor.commit[:7] if catalog.anchor else "the anchor",
         marks=tuple(enumerate(marks_of(catalog, backend), 1)),
         kinds=KINDS,
-        pictures=tuple(picture(catalog, backend, METRICS[name], cards[-NEWEST:]) for name in MAIN) if cards else (),
+        pictures=tuple(picture(catalog, backend, METRICS[name], NEWEST) for name in MAIN) if cards else (),
         newest=min(len(cards), NEWEST),
     )
 
@@ -57,24 +63,56 @@ def is_backfilled(cards: Sequence[RunCard]) -> bool:
     return older > OUT_OF_ORDER * len(cards)
 
 
-def picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = "") -> Picture:
-    """A metric over all levels, run by run; what cannot be compared is a line of its own. ``title``: not the metric."""
+def _group(card: RunCard) -> object:
+    """What makes a line of its own over all levels: as static/trend.js has it."""
+    return card.levels, card.baseline.sha if card.baseline else card.fingerprint
+
+
+def picture(catalog: Catalog, backend: str, metric: Metric, newest: int, *, title: str = "") -> Picture:
+    """A metric over all levels, run by run in the order of commits; what cannot be compared is a line of its own.
+
+    ``newest``: so many runs, those of the newest commits; ``title``: not the metric.
+    """
     from scripts.report import charts  # pygal takes time to import, and not every build draws
 
-    numbers = numbered(catalog)
+    numbers, cards = numbered(catalog), catalog.in_order(backend)[-newest:]
     series: dict[str, dict[int, float | None]] = {}
+    names: dict[int, str] = {}
+    last: dict[str, gaps.Step] = {}
     rows = []
-    for card in cards:
+    for (x, step), card in zip(_places(catalog, backend, cards), cards, strict=True):
         value = card.value(backend, metric.name)
         levels = words.count(len(card.levels), "level")
         name = f"environment {numbers[card.fingerprint]}, {levels}{', paired' if card.baseline else ''}"
-        series.setdefault(name, {})[card.time] = value
-        rows.append((day(card.started), card.commit.sha[:7], name, words.figure(value)))
-    title = title or metric.label
-    figure = charts.Figure(title=title, unit=metric.unit, x_title="measured on", series=series, dates=True)
+        line = series.setdefault(name, {})
+        if name in last and gaps.skipped(last[name], step):
+            line[x - 1] = None
+        line[x], last[name] = value, step
+        names[x] = card.commit.sha[:7] or day(card.started)
+        rows.append((names[x], day(card.started), name, words.figure(value)))
+    title, colour = title or metric.label, list(catalog.labels).index(backend)
+    figure = charts.Figure(
+        title=title,
+        unit=metric.unit,
+        x_title="commits in their order",
+        series=series,
+        names=names,
+        looks=tuple((colour, shape) for shape in range(len(series))),
+    )
     return Picture(
         name=metric.name,
         title=title,
         svg=Markup(charts.draw(figure)),  # escaped by charts.py
-        table=Table(header=("measured", "commit", "what", metric.unit), rows=tuple(reversed(rows))),
+        table=Table(header=("commit", "measured", "what", metric.unit), rows=tuple(reversed(rows))),
     )
+
+
+def _places(catalog: Catalog, backend: str, cards: Sequence[RunCard]) -> Iterator[tuple[int, gaps.Step]]:
+    """Where each run stands on the axis: one after the other, with a place between where commits were left out."""
+    steps = gaps.steps(catalog, backend)
+    place, last = 0, None
+    for card in cards:
+        step = steps[catalog.order[card.commit.sha]]
+        place += 1 if last is None or not gaps.skipped(last, step) else 2
+        last = step
+        yield place, step
