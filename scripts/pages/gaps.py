@@ -1,4 +1,7 @@
-"""Which commits a line of a trend may join: two between which none is left out that could have changed the backend. Pure."""
+"""Which commits a line of a trend may join: two between which none was left out that could have changed the backend.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from scripts import records
 from scripts.config import ROOT
 from scripts.pages import badges, commit, compare, embeds, feed, method, overview, published, run, tables, trend
 from scripts.pages import changes as changes_page
+from scripts.pages import runs as runs_page
 from scripts.pages.catalog import Catalog
 from scripts.pages.output import Job, digest
 from scripts.pages.reading import Entry, Recorded
@@ -148,6 +149,7 @@ def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
 
 def _pages(catalog: Catalog, shell: Shell, about: Mapping[str, str], shards: Iterable[str]) -> Pages:
     yield "changes.html", changes_page.render(catalog, shell).encode()
+    yield runs_page.PATH, runs_page.render(catalog, shell).encode()
     yield "compare.html", compare.render(catalog, shell).encode()
     yield feed.PATH, feed.render(catalog, shell)
     yield from badges.files(catalog).items()

@@ -199,8 +199,8 @@ def _columns(table: Array, first: int, wanted: Mapping[str, int]) -> dict[str, l
 
 
 def reach(catalog: Catalog, backend: str) -> tuple[str, bytes]:
-    """What tells whether a line may join two commits, in the order of ``runs.json``: how many commits that can change the
-    backend lie before each (as differences), and whether it is one.
+    """What tells whether a line may join two commits, of each commit in the order of ``runs.json``: how many that can
+    change the backend lie before it (as differences), and whether it is one.
     """
     steps = gaps.steps(catalog, backend)
     before = [count for count, _ in steps]

@@ -31,7 +31,14 @@ CSP = "; ".join(
 
 STYLES = ("static/base.css", "static/charts.css", "static/site.css")
 
-SECTIONS = {"overview": "Overview", "trend": "Trends", "compare": "Compare", "changes": "Changes", "method": "Method"}
+SECTIONS = {
+    "overview": "Overview",
+    "trend": "Trends",
+    "runs": "Runs",
+    "compare": "Compare",
+    "changes": "Changes",
+    "method": "Method",
+}
 """The navigation: sections and what they are called."""
 
 

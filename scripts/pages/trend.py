@@ -20,9 +20,7 @@ NEWEST = 30
 OUT_OF_ORDER = 0.05
 """Share of runs of an older commit than the run before, from which on a history counts as measured afterwards."""
 MAIN = ("throughput_rps", "latency_p95_ms", "cpu_ms_per_request", "peak_memory_mb")
-SCRIPTS = tuple(
-    f"static/{name}.js" for name in ("data", "uPlot.iife.min", "marker", "scale", "axis", "chart", "trend")
-)
+SCRIPTS = tuple(f"static/{name}.js" for name in ("data", "uPlot.iife.min", "marker", "scale", "axis", "chart", "trend"))
 
 
 def render(catalog: Catalog, backend: str, shell: Shell) -> str:

@@ -213,5 +213,5 @@
     const newest = detail.id.map((id, run) => [id, run]).slice(-OFFERED).reverse();
     known.append(...newest.map(([id, run]) => element("option", { value: id }, `${moment(runs.started[run])}, environment ${runs.environment[run] + 1}`)));
   }, { once: true });
-  show();
+  show().finally(() => document.getElementById("suggestions").classList.add("begun"));
 })();
