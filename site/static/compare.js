@@ -152,6 +152,13 @@
     });
   }
 
+  /** Every ratio as a row of the list. */
+  const listed = (found, labels) => found.backends.flatMap(({ name, metrics }) => metrics.flatMap(({ metric, overall, ratios }) => [...ratios, overall]
+    .map((ratio, place) => ({ ratio, level: found.levels[place] ?? null })).filter(({ ratio }) => ratio).map(({ ratio, level }) => {
+      const [said, kind] = word(ratio, metric);
+      return { backend: plain(labels[name]), metric: metric.label, level, ratio: ratio.ratio, low: ratio.low, high: ratio.high, said, kind };
+    })));
+
   function sideItem(title, { data, arm }) {
     const commit = arm ? data.baseline : data.commit;
     return [element("dt", {}, title), element("dd", {}, element("a", { href: `run/${encodeURIComponent(data.id)}.html` }, `Run of ${moment(Date.parse(data.started) / 1000)}`),
@@ -172,7 +179,7 @@
       return "";
     }
     const found = contrast(first, second, index.metrics), labels = second.data.labels;
-    result.replaceChildren(facts, element("ul", { class: "sums" }, ...sentences(found, labels)),
+    result.replaceChildren(facts, element("ul", { class: "sums" }, ...sentences(found, labels)), benchList.section(listed(found, labels)),
       ...found.backends.map((backend) => backendSection(backend, found.levels, labels[backend.name])), ...different,
       element("p", { class: "quiet" }, "Rounds of different sessions have nothing in common: the intervals cover the noise within the sessions, and not what each has of its own, such as one start of the processes or one hour of the day. Of twenty 95% intervals one is expected to miss. For a verdict, measure both in one session: ./start_benchmark.sh -s compare."));
     return `Second divided by first: ${count(found.backends.length, "backend")} at ${count(found.levels.length, "level")}.`;
