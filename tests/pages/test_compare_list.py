@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.history import store
 from scripts.model import Run
-from tests.browser import NARROW, Visit, build, visit
+from tests.browser import NARROW, build, visit
 from tests.factories import LABELS, make_run
 
 pytestmark = pytest.mark.browser
