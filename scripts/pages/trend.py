@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from markupsafe import Markup
 
 from scripts import words
-from scripts.model import METRICS, Metric
+from scripts.model import METRICS, Metric, Struct
 from scripts.pages import gaps
 from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.marks import KINDS, marks_of, numbered
@@ -23,11 +23,20 @@ MAIN = ("throughput_rps", "latency_p95_ms", "cpu_ms_per_request", "peak_memory_m
 SCRIPTS = tuple(f"static/{name}.js" for name in ("data", "uPlot.iife.min", "marker", "scale", "axis", "chart", "trend"))
 
 
+class Placed(Struct):
+    """A run at its place on the axis, and what tells whether a line may join it (`gaps`)."""
+
+    x: int
+    step: gaps.Step
+    card: RunCard
+
+
 def render(catalog: Catalog, backend: str, shell: Shell) -> str:
     """The page ``trend/<backend>.html``."""
     label = catalog.labels[backend]
     cards = [card for card in catalog.cards if backend in card.labels]
     paired = [card for card in cards if card.baseline]
+    newest = placed(catalog, backend, NEWEST)
     page = Page(
         path=f"trend/{backend}.html",
         title=f"Trend of {label}",
@@ -50,8 +59,8 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
         anchor=catalog.anchor.commit[:7] if catalog.anchor else "the anchor",
         marks=tuple(enumerate(marks_of(catalog, backend), 1)),
         kinds=KINDS,
-        pictures=tuple(picture(catalog, backend, METRICS[name], NEWEST) for name in MAIN) if cards else (),
-        newest=min(len(cards), NEWEST),
+        pictures=tuple(picture(catalog, backend, METRICS[name], newest) for name in MAIN) if cards else (),
+        newest=len(newest),
     )
 
 
@@ -66,19 +75,30 @@ def _group(card: RunCard) -> object:
     return card.levels, card.baseline.sha if card.baseline else card.fingerprint
 
 
-def picture(catalog: Catalog, backend: str, metric: Metric, newest: int, *, title: str = "") -> Picture:
-    """A metric over all levels, run by run in the order of commits; what cannot be compared is a line of its own.
-
-    ``newest``: so many runs, those of the newest commits; ``title``: not the metric.
+def placed(catalog: Catalog, backend: str, newest: int) -> list[Placed]:
+    """The runs of the newest commits, in the order of commits: one place after the other, and one between where commits
+    were left out.
     """
+    steps, cards = gaps.steps(catalog, backend), catalog.in_order(backend)[-newest:]
+    found: list[Placed] = []
+    for card in cards:
+        step = steps[catalog.order[card.commit.sha]]
+        last = found[-1] if found else Placed(x=0, step=step, card=card)
+        found.append(Placed(x=last.x + 1 + gaps.skipped(last.step, step), step=step, card=card))
+    return found
+
+
+def picture(catalog: Catalog, backend: str, metric: Metric, runs: Sequence[Placed], *, title: str = "") -> Picture:
+    """A metric over all levels, run by run; what cannot be compared is a line of its own. ``title``: not the metric."""
     from scripts.report import charts  # pygal takes time to import, and not every build draws
 
-    numbers, cards = numbered(catalog), catalog.in_order(backend)[-newest:]
+    numbers = numbered(catalog)
     series: dict[str, dict[int, float | None]] = {}
     names: dict[int, str] = {}
     last: dict[str, gaps.Step] = {}
     rows = []
-    for (x, step), card in zip(_places(catalog, backend, cards), cards, strict=True):
+    for run in runs:
+        x, step, card = run.x, run.step, run.card
         value = card.value(backend, metric.name)
         levels = words.count(len(card.levels), "level")
         name = f"environment {numbers[card.fingerprint]}, {levels}{', paired' if card.baseline else ''}"
@@ -103,14 +123,3 @@ def picture(catalog: Catalog, backend: str, metric: Metric, newest: int, *, titl
         svg=Markup(charts.draw(figure)),  # escaped by charts.py
         table=Table(header=("commit", "measured", "what", metric.unit), rows=tuple(reversed(rows))),
     )
-
-
-def _places(catalog: Catalog, backend: str, cards: Sequence[RunCard]) -> Iterator[tuple[int, gaps.Step]]:
-    """Where each run stands on the axis: one after the other, with a place between where commits were left out."""
-    steps = gaps.steps(catalog, backend)
-    place, last = 0, None
-    for card in cards:
-        step = steps[catalog.order[card.commit.sha]]
-        place += 1 if last is None or not gaps.skipped(last, step) else 2
-        last = step
-        yield place, step
