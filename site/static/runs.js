@@ -28,9 +28,10 @@
     return found;
   }
 
-  function choose(changed) {
+  /** Keep the choice in the address: a step of its own, or, while somebody types, the same one. */
+  function choose(changed, step = "pushState") {
     const chosen = { ...choices(), ...changed }, hash = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value)).toString();
-    if (`#${hash}` !== location.hash) history.pushState(null, "", `#${hash}`);
+    if (`#${hash}` !== location.hash) history[step](null, "", `#${hash}`);
     shown = AT_ONCE;
     return show();
   }
@@ -127,7 +128,7 @@
   more.addEventListener("click", () => { shown += AT_ONCE; show(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", (event) => choose({ [event.target.name]: event.target.value }));
-  form.elements.text.addEventListener("input", () => choose({ text: form.elements.text.value }));
+  form.elements.text.addEventListener("input", () => choose({ text: form.elements.text.value }, "replaceState"));
   addEventListener("popstate", show);
   if (location.hash) show(); else begin();
 })();

@@ -39,7 +39,7 @@ for (const kind of ["stroke", "fill"]) {
 }
 const write = context.fillText;
 context.fillText = function (text, ...at) {
-  drawn.push({ kind: "text", d: "", dash: [], text });
+  drawn.push({ kind: "text", d: "", dash: [], text, align: this.textAlign });
   return write.call(this, text, ...at);
 };
 """
@@ -114,7 +114,8 @@ def test_numbers_of_the_axis_are_what_they_say(tab: Visit, level: str) -> None:
     for metric in metrics:
         for scale in ("absolute", "ratio"):
             page = tab.open("index.html")  # so that the same page is another one
-            texts = [one["text"] for one in drawn(tab.open(f"{FASTAPI}#metric={metric}&scale={scale}&level={level}"))]
+            found = drawn(tab.open(f"{FASTAPI}#metric={metric}&scale={scale}&level={level}"))
+            texts = [one["text"] for one in found if one["kind"] == "text" and one["align"] == "right"]
             numbers = [
                 float(text.rstrip("x").replace(",", "")) for text in texts if re.fullmatch(r"-?[\d,]+(\.\d+)?x?", text)
             ]
@@ -136,7 +137,7 @@ def test_no_sign_lies_on_another(chromium: Browser, tmp_path: Path, reaching: li
         tab.page.add_init_script(RECORD)
         page = tab.open(FASTAPI + "#along=committed")
         fills = [one["d"] for one in drawn(page) if one["kind"] == "fill" and one["d"]]
-        signs = sorted({where(d) for d in fills if where(d)[1] < SIGNS_PX})
+        signs = [where(d) for d in fills if where(d)[1] < SIGNS_PX][-3:]  # of the last drawing
         assert page.locator("ol.marks > li[data-run]").count() == 3
         assert len(signs) == 3
         for place, (x, y) in enumerate(signs):
@@ -217,7 +218,7 @@ def test_no_line_bridges_commits_that_were_not_measured(chromium: Browser, tmp_p
         for along in ("committed", "measured"):
             tab.open("index.html")
             page = tab.open(f"{FASTAPI}#along={along}")
-            (line,) = {one["d"] for one in drawn(page) if one["kind"] == "stroke" and "L" in one["d"]}
+            line = [one["d"] for one in drawn(page) if one["kind"] == "stroke" and "L" in one["d"]][-1]
             assert (line.count("M"), line.count("L")) == (2, 3)
         assert page.locator("#newest figure").first.locator("svg .series path.line").count() == 2
 
@@ -239,7 +240,7 @@ def test_the_first_tap_reads_and_the_second_opens(chromium: Browser, base: str) 
             y += 20
             assert y < box["y"] + box["height"], "nowhere is the run read"
             page.touchscreen.tap(x, y)
-            page.wait_for_timeout(100)
+            page.wait_for_timeout(300)
             assert "/trend/" in page.url
         page.touchscreen.tap(x, y)
         page.wait_for_url("**/run/*.html")
@@ -330,7 +331,7 @@ def test_the_keyboard_stops_only_where_something_scrolls(chromium: Browser, base
     ]
     pages += [f"compare.html?a={runs[0]}&b={runs[1]}"]
     stops = """() => [...document.querySelectorAll(".scroll")].filter((box) => box.offsetParent !== null
-      && (box.scrollWidth > box.clientWidth) !== (box.tabIndex === 0)).map((box) => box.getAttribute("aria-label"))"""
+      && !box.closest("details:not([open])") && (box.scrollWidth > box.clientWidth) !== (box.tabIndex === 0)).map((box) => box.getAttribute("aria-label"))"""
     with visit(chromium, base, width=width) as tab:
         for path in pages:
             page = tab.open(path)
