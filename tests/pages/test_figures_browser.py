@@ -330,8 +330,10 @@ def test_the_keyboard_stops_only_where_something_scrolls(chromium: Browser, base
         f"run/{runs[-1]}.html",
     ]
     pages += [f"compare.html?a={runs[0]}&b={runs[1]}"]
-    stops = """() => [...document.querySelectorAll(".scroll")].filter((box) => box.offsetParent !== null
-      && !box.closest("details:not([open])") && (box.scrollWidth > box.clientWidth) !== (box.tabIndex === 0)).map((box) => box.getAttribute("aria-label"))"""
+    stops = """() => [...document.querySelectorAll(".scroll")]
+      .filter((box) => box.offsetParent !== null && !box.closest("details:not([open])"))
+      .filter((box) => (box.scrollWidth > box.clientWidth) !== (box.tabIndex === 0))
+      .map((box) => box.getAttribute("aria-label"))"""
     with visit(chromium, base, width=width) as tab:
         for path in pages:
             page = tab.open(path)
