@@ -131,6 +131,7 @@ def weight(site: Path, page: Visited) -> int:
 def pages(site: Path) -> dict[str, Visited]:
     """The heaviest of each kind of page."""
     series = "series/fastapi/throughput_rps"
+    order = ("runs-commits", "series/fastapi/reach")
     runs = sorted((site / "run").glob("*.html"))
     newest = [path.stem for path in runs[-2:]]
     shown = tuple(f"runs/{name}" for name in newest)
@@ -139,8 +140,9 @@ def pages(site: Path) -> dict[str, Visited]:
     shards = tuple(f"commits/{sha[:2]}" for sha in commits)
     return {
         "overview": Visited("index.html"),
-        "trend": Visited("trend/fastapi.html", ("runs", f"{series}/all"), "#scale=absolute"),
-        "trend, as ratios": Visited("trend/fastapi.html", ("runs", f"{series}/ratio-all"), "#scale=ratio"),
+        "trend": Visited("trend/fastapi.html", ("runs", *order, f"{series}/all"), "#scale=absolute"),
+        "trend, as ratios": Visited("trend/fastapi.html", ("runs", *order, f"{series}/ratio-all"), "#scale=ratio"),
+        "all runs": Visited("runs.html"),
         "run, of the newest": Visited(f"run/{runs[-1].name}"),
         "run, old": Visited(f"run/{runs[1].name}", (f"runs/{runs[1].stem}",)),
         "compare, two runs": Visited("compare.html", ("index", *shown), "?a={}&b={}".format(*newest)),

@@ -82,7 +82,7 @@ class Visit:
 
 @contextmanager
 def visit(
-    browser: Browser, base: str, *, width: int = WIDE, dark: bool = False, script: bool = True
+    browser: Browser, base: str, *, width: int = WIDE, dark: bool = False, script: bool = True, touch: bool = False
 ) -> Iterator[Visit]:
     """A fresh tab; what went wrong in it fails the test when it is closed."""
     context = browser.new_context(
@@ -90,6 +90,7 @@ def visit(
         color_scheme="dark" if dark else "light",
         java_script_enabled=script,
         reduced_motion="reduce",
+        has_touch=touch,
     )
     try:
         found = Visit(context.new_page(), base, script)

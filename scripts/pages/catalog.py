@@ -215,6 +215,19 @@ class Catalog(Struct, dict=True):  # dict: what is looked up often is kept
         return {revision.sha: place for place, revision in enumerate(self.line)}
 
     @cached_property
+    def order(self) -> Mapping[str, int]:
+        """The place of each measured commit among all: by time, and within one second as they were first measured."""
+        first: dict[str, tuple[int, int]] = {}
+        for number, card in enumerate(self.cards):
+            first.setdefault(card.commit.sha, (card.committed, number))
+        return {sha: place for place, sha in enumerate(sorted(first, key=first.__getitem__))}
+
+    def in_order(self, backend: str) -> list[RunCard]:
+        """The runs of a backend in the order of their commits, and of one commit as they were measured."""
+        cards = [card for card in self.cards if backend in card.labels]
+        return sorted(cards, key=lambda card: (self.order[card.commit.sha], card.time))
+
+    @cached_property
     def environments(self) -> Mapping[str, RunCard]:
         """By fingerprint, the newest run of each environment, which has it in words (``place``)."""
         return {card.fingerprint: card for card in self.cards}

@@ -133,6 +133,11 @@ def _tags(change: Change) -> tuple[tuple[str, str], ...]:
     return (tone, state, *cause, ("", f"confidence {sure}"))
 
 
+def size_of(shown: Shown) -> str:
+    """How much a metric changed: ``-20.9%``, ``29 → 24``."""
+    return size(shown)[0].replace("->", "→")
+
+
 def _trend(shown: Shown, labels: Mapping[str, str]) -> tuple[str, str] | None:
     if shown.backend not in labels or shown.metric not in METRICS:
         return None

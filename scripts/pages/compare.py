@@ -9,7 +9,7 @@ from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.shell import Page, Shell
 
 SUGGESTED = 12
-SCRIPTS = ("static/data.js", "static/stats.js", "static/compare.js")
+SCRIPTS = ("static/data.js", "static/stats.js", "static/compare_list.js", "static/compare.js")
 
 
 class Pair(Struct):

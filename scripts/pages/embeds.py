@@ -20,11 +20,10 @@ def files(catalog: Catalog, backend: str, shell: Shell) -> dict[str, str]:
     """The content of every file of a backend, by path, for each metric, whether it has been measured or not."""
     from scripts.report import charts
 
-    found = {}
-    cards = [card for card in catalog.cards if backend in card.labels][-NEWEST:]
+    found, runs = {}, trend.placed(catalog, backend, NEWEST)
     for metric in METRICS.values():
         title = f"{catalog.labels[backend]}: {metric.label}"
-        picture = trend.picture(catalog, backend, metric, cards, title=title)
+        picture = trend.picture(catalog, backend, metric, runs, title=title)
         page = Page(path=path(backend, metric.name, "html"), title=picture.title)
         found[path(backend, metric.name, "svg")] = charts.standalone(picture.svg)
         found[page.path] = shell.render("embed.html", page, picture=picture, backend=backend, metric=metric.name)

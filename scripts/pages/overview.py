@@ -71,15 +71,15 @@ def render(catalog: Catalog, shell: Shell, run: Run | None) -> str:
         remarks=sentences.remarks(run, summary),
         outcome=lambda level: sentences.outcome(run, level.standing),
         notes=sentences.footnotes(summary),
-        standings=tuple(_standing(run, summary, position) for position in range(len(run.backends))),
-        pictures=_pictures(run, summary),
+        standings=tuple(_standing(run, summary, position, shell) for position in range(len(run.backends))),
+        pictures=_pictures(run, summary, shell),
         studies=tuple(
             (study, _ratios(study, run, summary), _rates(study, run, summary)) for study in catalog.published
         ),
     )
 
 
-def _standing(run: Run, summary: Summary, position: int) -> Standing:
+def _standing(run: Run, summary: Summary, position: int, shell: Shell) -> Standing:
     from scripts.report import rendering
 
     name = run.backends[position]
@@ -95,7 +95,7 @@ def _standing(run: Run, summary: Summary, position: int) -> Standing:
     return Standing(
         name=name,
         label=run.labels[name],
-        sample=_sample(position),
+        sample=_sample(shell.places.get(name, position)),
         peak=peak,
         throughput=shown(peak, "throughput_rps"),
         behind=_behind(run, summary, position),
@@ -108,14 +108,14 @@ def _standing(run: Run, summary: Summary, position: int) -> Standing:
     )
 
 
-def _sample(position: int) -> Markup:
+def _sample(place: int) -> Markup:
     """The backend's line with its marker, as in the figures; a picture of what the label says."""
     from scripts.report import charts
 
-    shape = charts.marker(position, 20, 8)
+    shape = charts.marker(place, 20, 8)
     return Markup(  # numbers only
         f'<svg class="pygal-chart" viewBox="0 0 40 16" aria-hidden="true"><g class="legend"><g '
-        f'class="color-{position % charts.COLOURS}"><path class="line" d="M0 8h40"/><path class="dot" d="{shape}"/>'
+        f'class="{charts.look_class(place, place)}"><path class="line" d="M0 8h40"/><path class="dot" d="{shape}"/>'
         "</g></g></svg>"
     )
 
@@ -145,10 +145,10 @@ def _span(ratios: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _pictures(run: Run, summary: Summary) -> tuple[Picture, ...]:
+def _pictures(run: Run, summary: Summary, shell: Shell) -> tuple[Picture, ...]:
     from scripts.report import rendering, study
 
-    figures = study.all_figures(run, summary)
+    figures = study.all_figures(run, summary, shell.places)
     return tuple(rendering.picture(name, figures[name]) for name in FIGURES)
 
 

@@ -24,6 +24,7 @@ from scripts.pages import (
     trend,
 )
 from scripts.pages import changes as changes_page
+from scripts.pages import runs as runs_page
 from scripts.pages.catalog import METRIC_NAMES, Catalog
 from scripts.pages.output import Job, digest
 from scripts.pages.reading import Entry, Recorded
@@ -93,7 +94,12 @@ def _tables(catalog: Catalog, year: int, entries: Mapping[str, Entry]) -> Job:
 
 def _trend(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:
     path = f"trend/{backend}.html"
-    return Job(path, everything, lambda: [(path, trend.render(catalog, backend, shell).encode())], heavy=True)
+
+    def make() -> Pages:
+        yield path, trend.render(catalog, backend, shell).encode()
+        yield published.reach(catalog, backend)
+
+    return Job(path, everything, make, heavy=True)
 
 
 def _embeds(catalog: Catalog, backend: str, shell: Shell, everything: bytes) -> Job:
@@ -156,6 +162,7 @@ def _method(catalog: Catalog, shell: Shell, folder: Path) -> Job:
 
 def _pages(catalog: Catalog, shell: Shell, about: Mapping[str, str], shards: Iterable[str]) -> Pages:
     yield "changes.html", changes_page.render(catalog, shell).encode()
+    yield runs_page.PATH, runs_page.render(catalog, shell).encode()
     yield "compare.html", compare.render(catalog, shell).encode()
     yield feed.PATH, feed.render(catalog, shell)
     yield from badges.files(catalog).items()

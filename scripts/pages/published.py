@@ -14,11 +14,14 @@ import msgspec
 import numpy as np
 
 from scripts.model import METRICS, Direction, ParitySummary, Run
+from scripts.pages import gaps
 from scripts.pages.cards import measured
 from scripts.pages.catalog import COLUMNS, METRIC_NAMES, Catalog, RunCard
 
 SCHEMA_VERSION = 1
 DIGITS = 5
+SHORT = 7
+"""Digits of a hash that name a commit to people."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Files = dict[str, bytes]
@@ -78,10 +81,12 @@ def index(catalog: Catalog, site: Mapping[str, str], shards: Iterable[str]) -> F
                 "runs": "runs.json",
                 "runs_detail": "runs-detail.json",
                 "subjects": "runs-subjects.json",
+                "commits_in_order": "runs-commits.json",
                 "run": "runs/<run id>.json",
                 "commits": [f"commits/{shard}.json" for shard in shards],
                 "series": "series/<backend>/<metric>/<level or all>.js",
                 "ratios": "series/<backend>/<metric>/ratio-<level or all>.js",
+                "reach": "series/<backend>/reach.js",
                 "changes": "changes.json",
                 "spread": "spread.json",
                 "csv": [f"runs-{year}.csv.gz" for year in catalog.years],
@@ -101,7 +106,7 @@ def runs(catalog: Catalog) -> Files:
     columns = {
         "started": [card.time for card in cards],
         "committed": [card.committed for card in cards],
-        "order": _order(cards),
+        "order": [catalog.order[card.commit.sha] for card in cards],
         "environment": [fingerprints[card.fingerprint] for card in cards],
         "baseline": [baselines[card.baseline.sha] if card.baseline else -1 for card in cards],
         "scope": [scopes[card.levels] for card in cards],
@@ -117,7 +122,13 @@ def runs(catalog: Catalog) -> Files:
     }
     detail = {"id": [card.id for card in cards], "commit": [card.commit.sha for card in cards]}
     subjects = [card.commit.subject for card in cards]
-    return both("runs", columns) | both("runs-detail", detail) | both("runs-subjects", subjects)
+    names = [sha[:SHORT] for sha in catalog.order]
+    return (
+        both("runs", columns)
+        | both("runs-commits", names)
+        | both("runs-detail", detail)
+        | both("runs-subjects", subjects)
+    )
 
 
 def commits(catalog: Catalog) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -142,15 +153,6 @@ def commits(catalog: Catalog) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 def _numbered(values: Iterable[Any]) -> dict[Any, int]:
     return {value: place for place, value in enumerate(dict.fromkeys(values))}
-
-
-def _order(cards: Sequence[RunCard]) -> list[int]:
-    """The place of each run's commit among all: by time, and within one second as they were first measured."""
-    first: dict[str, tuple[int, int]] = {}
-    for number, card in enumerate(cards):
-        first.setdefault(card.commit.sha, (card.committed, number))
-    places = {sha: place for place, sha in enumerate(sorted(first, key=first.__getitem__))}
-    return [places[card.commit.sha] for card in cards]
 
 
 def series(catalog: Catalog, backend: str) -> Iterator[tuple[str, bytes]]:
@@ -198,6 +200,18 @@ def _columns(table: Array, first: int, wanted: Mapping[str, int]) -> dict[str, l
     (runs_,) = np.nonzero(np.isfinite(table[:, next(iter(wanted.values()))]))
     chosen = rounded(table[runs_][:, [*wanted.values()]])
     return {"run": (first + runs_).tolist()} | {name: chosen[:, place].tolist() for place, name in enumerate(wanted)}
+
+
+def reach(catalog: Catalog, backend: str) -> tuple[str, bytes]:
+    """What tells whether a line may join two commits, of each commit in the order of ``runs.json``: how many that can
+    change the backend lie before it (as differences), and whether it is one.
+    """
+    steps = gaps.steps(catalog, backend)
+    before = [count for count, _ in steps]
+    return script(
+        f"series/{backend}/reach",
+        {"before": np.diff(before, prepend=0).tolist() if before else [], "own": [int(own) for _, own in steps]},
+    )
 
 
 def numbers_of(cards: Sequence[RunCard], backend: str, levels: Sequence[int]) -> Array:

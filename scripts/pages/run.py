@@ -93,11 +93,12 @@ def render(run: Run, card: RunCard, facts: RunFacts, shell: Shell) -> str:
         from scripts.report import rendering  # figures and frames take half a second to import, and few pages need them
         from scripts.report.summary import summarize
 
-        return shell.render("run.html", page, **shown, **rendering.context(run, summarize(run)))
+        return shell.render("run.html", page, **shown, **rendering.context(run, summarize(run), shell.places))
     shown |= {
         "headline": sentences.headline(run, standings(run)),
         "tables": tuple(_tables(card)),
         "command": sentences.command(run),
+        "looks": ",".join(str(shell.places.get(name, place)) for place, name in enumerate(card.backends)),
     }
     return shell.render("run_brief.html", page, **shown)
 
@@ -148,7 +149,7 @@ def _table(metric: Metric, heads: str, levels: tuple[int, ...], values: list[lis
         for level, row in zip(levels, values, strict=True)
     )
     return Markup(  # all that is put in is ours: numbers, labels of METRICS, and heads, which are escaped
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
+        f'<div class="scroll" role="region" aria-label="{title}">'
         f'<table class="numeric" data-metric="{metric.name}">\n'
         f'<caption>{title}</caption>\n<thead><tr><th scope="col">users{heads}</thead>\n'
         f"<tbody>\n{rows}\n</tbody></table></div>"

@@ -31,7 +31,14 @@ CSP = "; ".join(
 
 STYLES = ("static/base.css", "static/charts.css", "static/site.css")
 
-SECTIONS = {"overview": "Overview", "trend": "Trends", "compare": "Compare", "changes": "Changes", "method": "Method"}
+SECTIONS = {
+    "overview": "Overview",
+    "trend": "Trends",
+    "runs": "Runs",
+    "compare": "Compare",
+    "changes": "Changes",
+    "method": "Method",
+}
 """The navigation: sections and what they are called."""
 
 
@@ -73,6 +80,11 @@ class Shell(Struct):
         paths = {name: f"{name}.html" for name in SECTIONS} | {"overview": "index.html"}
         paths["trend"] = f"trend/{next(iter(self.backends), '')}.html"
         return tuple((name, paths[name], text) for name, text in SECTIONS.items() if name != "trend" or self.backends)
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each backend, which is the number of its colour and its marker on every page."""
+        return {name: place for place, name in enumerate(self.backends)}
 
     def commit_url(self, sha: str) -> str:
         """Where the repository shows a commit; empty where there is no such place."""

@@ -8,7 +8,8 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from scripts import words
-from scripts.model import METRICS, Metric
+from scripts.model import METRICS, Metric, Struct
+from scripts.pages import gaps
 from scripts.pages.catalog import Catalog, RunCard
 from scripts.pages.marks import KINDS, marks_of, numbered
 from scripts.pages.shell import Page, Shell, day
@@ -19,13 +20,23 @@ NEWEST = 30
 OUT_OF_ORDER = 0.05
 """Share of runs of an older commit than the run before, from which on a history counts as measured afterwards."""
 MAIN = ("throughput_rps", "latency_p95_ms", "cpu_ms_per_request", "peak_memory_mb")
-SCRIPTS = ("static/data.js", "static/uPlot.iife.min.js", "static/marker.js", "static/chart.js", "static/trend.js")
+SCRIPTS = tuple(f"static/{name}.js" for name in ("data", "uPlot.iife.min", "marker", "scale", "axis", "chart", "trend"))
+
+
+class Placed(Struct):
+    """A run at its place on the axis, and what tells whether a line may join it (`gaps`)."""
+
+    x: int
+    step: gaps.Step
+    card: RunCard
 
 
 def render(catalog: Catalog, backend: str, shell: Shell) -> str:
     """The page ``trend/<backend>.html``."""
     label = catalog.labels[backend]
     cards = [card for card in catalog.cards if backend in card.labels]
+    paired = [card for card in cards if card.baseline]
+    newest = placed(catalog, backend, NEWEST)
     page = Page(
         path=f"trend/{backend}.html",
         title=f"Trend of {label}",
@@ -41,13 +52,15 @@ def render(catalog: Catalog, backend: str, shell: Shell) -> str:
         cards=cards,
         metrics=tuple(METRICS.values()),
         levels=sorted({level for card in cards for level in card.levels}),
-        paired=any(card.baseline for card in cards),
+        paired=bool(paired),
+        first=sorted({level for card in paired or cards for level in card.levels}),
+        lines=len({_group(card) for card in paired or cards}),
         backfilled=is_backfilled(cards),
         anchor=catalog.anchor.commit[:7] if catalog.anchor else "the anchor",
         marks=tuple(enumerate(marks_of(catalog, backend), 1)),
         kinds=KINDS,
-        pictures=tuple(picture(catalog, backend, METRICS[name], cards[-NEWEST:]) for name in MAIN) if cards else (),
-        newest=min(len(cards), NEWEST),
+        pictures=tuple(picture(catalog, backend, METRICS[name], newest) for name in MAIN) if cards else (),
+        newest=len(newest),
     )
 
 
@@ -57,24 +70,56 @@ def is_backfilled(cards: Sequence[RunCard]) -> bool:
     return older > OUT_OF_ORDER * len(cards)
 
 
-def picture(catalog: Catalog, backend: str, metric: Metric, cards: Sequence[RunCard], *, title: str = "") -> Picture:
+def _group(card: RunCard) -> object:
+    """What makes a line of its own over all levels: as static/trend.js has it."""
+    return card.levels, card.baseline.sha if card.baseline else card.fingerprint
+
+
+def placed(catalog: Catalog, backend: str, newest: int) -> list[Placed]:
+    """The runs of the newest commits, in the order of commits: one place after the other, and one between where commits
+    were left out.
+    """
+    steps, cards = gaps.steps(catalog, backend), catalog.in_order(backend)[-newest:]
+    found: list[Placed] = []
+    for card in cards:
+        step = steps[catalog.order[card.commit.sha]]
+        last = found[-1] if found else Placed(x=0, step=step, card=card)
+        found.append(Placed(x=last.x + 1 + gaps.skipped(last.step, step), step=step, card=card))
+    return found
+
+
+def picture(catalog: Catalog, backend: str, metric: Metric, runs: Sequence[Placed], *, title: str = "") -> Picture:
     """A metric over all levels, run by run; what cannot be compared is a line of its own. ``title``: not the metric."""
     from scripts.report import charts  # pygal takes time to import, and not every build draws
 
     numbers = numbered(catalog)
     series: dict[str, dict[int, float | None]] = {}
+    names: dict[int, str] = {}
+    last: dict[str, gaps.Step] = {}
     rows = []
-    for card in cards:
+    for run in runs:
+        x, step, card = run.x, run.step, run.card
         value = card.value(backend, metric.name)
         levels = words.count(len(card.levels), "level")
         name = f"environment {numbers[card.fingerprint]}, {levels}{', paired' if card.baseline else ''}"
-        series.setdefault(name, {})[card.time] = value
-        rows.append((day(card.started), card.commit.sha[:7], name, words.figure(value)))
-    title = title or metric.label
-    figure = charts.Figure(title=title, unit=metric.unit, x_title="measured on", series=series, dates=True)
+        line = series.setdefault(name, {})
+        if name in last and gaps.skipped(last[name], step):
+            line[x - 1] = None
+        line[x], last[name] = value, step
+        names[x] = card.commit.sha[:7] or day(card.started)
+        rows.append((names[x], day(card.started), name, words.figure(value)))
+    title, colour = title or metric.label, list(catalog.labels).index(backend)
+    figure = charts.Figure(
+        title=title,
+        unit=metric.unit,
+        x_title="commits in their order",
+        series=series,
+        names=names,
+        looks=tuple((colour, shape) for shape in range(len(series))),
+    )
     return Picture(
         name=metric.name,
         title=title,
         svg=Markup(charts.draw(figure)),  # escaped by charts.py
-        table=Table(header=("measured", "commit", "what", metric.unit), rows=tuple(reversed(rows))),
+        table=Table(header=("commit", "measured", "what", metric.unit), rows=tuple(reversed(rows))),
     )

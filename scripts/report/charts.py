@@ -1,6 +1,6 @@
 """Series to SVG, and SVG to PNG. The only user of pygal and of resvg.
 
-One style for every figure (site/static/charts.css): colours of Okabe and Ito, and for each series a dash and a marker
+One style for every figure (site/static/charts.css): a colour for each backend, and for each series a dash and a marker
 of its own, so that nothing depends on colour. A figure holds no script, no reference to anything else and no random
 name: the same input gives the same bytes.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
@@ -27,9 +26,10 @@ STYLE = ROOT / "site" / "static" / "charts.css"
 WIDTH, HEIGHT = 640, 420
 PNG_ZOOM = 2
 COLOURS = 7
-DAY_S = 86_400
 MARKER_RADIUS = 5.0
 LEGEND_ROW = 30
+NAMED = 7
+"""Names of places that the x axis has room for."""
 
 # pygal's import hook for plugins has no find_spec: every later import in the process would warn (ImportWarning)
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
@@ -37,19 +37,27 @@ etree.to_etree()  # pygal would use lxml where it happens to be installed, and i
 
 
 class Figure(Struct):
-    """What to draw. ``series``: by label, y by x, None where there is no valid number (drawn as a gap).
+    """What to draw. ``series``: by label, y by x, None where there is no valid number (a gap); an x that it has not is
+    passed over.
 
     ``spread``: likewise the ends of the intervals that there are, drawn as bars. ``unit`` is what the y axis counts;
-    ``x_title`` names the x axis with its unit. With ``dates``, x are seconds since 1970 (UTC), and the axes begin where
-    the data do: a trend is about differences, not about amounts.
+    ``x_title`` names the x axis with its unit. With ``names``, x are places in an
+    order, of which these have a name, and the axes begin where the data do: a trend is about differences, not about
+    amounts. ``looks``: of each series its colour and its shape (dash and marker), by their numbers; the series' own
+    place where there are none.
     """
 
     title: str
     unit: str
     x_title: str
     series: Mapping[str, Mapping[int, float | None]]
-    dates: bool = False
+    names: Mapping[int, str] | None = None
+    looks: Sequence[tuple[int, int]] = ()
     spread: Mapping[str, Mapping[int, tuple[float, float]]] = {}
+
+    def look(self, place: int) -> tuple[int, int]:
+        """Colour and shape of a series."""
+        return self.looks[place] if self.looks else (place, place)
 
 
 class XY(pygal.XY):  # type: ignore[misc]  # pygal has no types
@@ -69,8 +77,9 @@ def draw(figure: Figure) -> str:
     xs = sorted({x for points in figure.series.values() for x in points})
     ys = [y for points in figure.series.values() for y in points.values() if y is not None]
     ys += [high for ends in figure.spread.values() for _, high in ends.values()]
-    ticks = ticks_between(min(ys), max(ys)) if figure.dates and ys else y_ticks(max(ys, default=0.0))
-    x_ticks = day_ticks(xs, 6) if figure.dates else [0, *_thinned(xs)]
+    named = figure.names is not None
+    ticks = ticks_between(min(ys), max(ys)) if named and ys else y_ticks(max(ys, default=0.0))
+    x_ticks = [0, *_thinned(xs)] if figure.names is None else _thinned(_first_of_each(figure.names), NAMED)
     chart = XY(
         width=WIDTH,
         height=HEIGHT,
@@ -87,12 +96,12 @@ def draw(figure: Figure) -> str:
         show_x_guides=False,
         allow_interruptions=True,
         range=(ticks[0], ticks[-1]),
-        xrange=(x_ticks[0], max(x_ticks[-1], xs[-1])) if figure.dates and xs else (0, max(xs, default=1)),
+        xrange=(xs[0] - 0.5, xs[-1] + 0.5) if named and xs else (0, max(xs, default=1)),
         x_labels=x_ticks if figure.series else None,
         y_labels=list(ticks) if figure.series else None,
-        x_value_formatter=_day if figure.dates else _tick,
+        x_value_formatter=_tick if figure.names is None else lambda x: plain((figure.names or {}).get(round(x), "")),
         value_formatter=_tick,
-        margin_right=48 if figure.dates else 20,  # half of the last day, which stands at the end of the axis
+        margin_right=32 if named else 20,  # half of the last name, which may stand at the end of the axis
         # pygal leaves room for whole rows of the legend only: that of the last of three lines would be outside
         margin_bottom=28 + (LEGEND_ROW if len(figure.series) % 2 else 0),
         truncate_label=-1,
@@ -103,7 +112,7 @@ def draw(figure: Figure) -> str:
     )
     chart.uuid = "figure"
     for label, points in figure.series.items():
-        chart.add(plain(label), [(x, points.get(x)) for x in xs])
+        chart.add(plain(label), sorted(points.items()))
     chart.add_xml_filter(lambda root: _finish(root, figure, xs))
     return str(chart.render(is_unicode=True))
 
@@ -163,17 +172,9 @@ def ticks_between(low: float, high: float, wanted: int = 4) -> tuple[float, ...]
     return tuple(round(step * number, 12) for number in range(first, last + 1))
 
 
-def day_ticks(xs: Sequence[int], most: int) -> list[int]:
-    """Midnights (UTC) from the day of the first to after that of the last, at most ``most`` + 1, evenly apart."""
-    if not xs:
-        return []
-    first, last = min(xs) // DAY_S, max(xs) // DAY_S + 1
-    stride = math.ceil((last - first) / most)
-    return [day * DAY_S for day in range(first, last + stride, stride)]
-
-
-def _day(x: float) -> str:
-    return f"{datetime.fromtimestamp(x, UTC):%d %b %Y}".lstrip("0")
+def _first_of_each(names: Mapping[int, str]) -> list[int]:
+    """The first place of each name."""
+    return sorted({name: x for x, name in sorted(names.items(), reverse=True)}.values())
 
 
 def _thinned(xs: list[int], most: int = 12) -> list[int]:
@@ -201,14 +202,19 @@ def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
             parent.attrib.pop(name, None)
         if parent.get("class", "").startswith("series "):
             index = int(parent.get("class", "").split("serie-")[1].split()[0])
-            parent.set("class", f"series color-{index % COLOURS}")
+            parent.set("class", f"series {look_class(*figure.look(index))}")
             if any(child.get("class") == "dots" for child in parent):
                 marked[list(figure.series)[index]] = parent
                 _mark(parent, index, list(figure.series.items())[index], xs, figure)
     _bars(marked, figure, xs)
     for index, legend in enumerate(node for node in root.iter("g") if node.get("class", "").startswith("legend ")):
-        _legend(legend, index)
+        _legend(legend, *figure.look(index))
     return root
+
+
+def look_class(colour: int, shape: int) -> str:
+    """The classes of a series, as charts.css has them."""
+    return f"color-{colour % COLOURS} dash-{shape % COLOURS}"
 
 
 def _mark(
@@ -221,14 +227,15 @@ def _mark(
     circles = [dots for dots in group if dots.get("class") == "dots"]
     for dots, (x, y) in zip(circles, drawn, strict=True):
         circle = dots[0]
-        shape = marker(index, float(circle.get("cx", 0)), float(circle.get("cy", 0)))
-        where = _day(x) if figure.dates else str(x)
+        shape = marker(figure.look(index)[1], float(circle.get("cx", 0)), float(circle.get("cy", 0)))
+        where = str(x) if figure.names is None else figure.names.get(x, "")
         place = {"data-x": circle.get("cx", "0"), "data-y": circle.get("cy", "0")}
         dots.clear()
         dots.attrib.update(place)
         SubElement(dots, "path", {"class": "dot", "d": shape})
         between = f" ({ends[x][0]:,.4g} to {ends[x][1]:,.4g})" if x in ends else ""
-        SubElement(dots, "title").text = f"{plain(label)}, {where}: {float(y or 0):,.4g}{between} {plain(figure.unit)}"
+        value = f"{float(y or 0):,.4g}{between} {plain(figure.unit)}"
+        SubElement(dots, "title").text = f"{plain(label)}, {plain(where)}: {value}"
 
 
 def _bars(marked: Mapping[str, Element], figure: Figure, xs: list[int]) -> None:
@@ -252,14 +259,14 @@ def _bars(marked: Mapping[str, Element], figure: Figure, xs: list[int]) -> None:
             group.insert(0, Element("path", {"class": "spread", "d": path}))
 
 
-def _legend(legend: Element, index: int) -> None:
+def _legend(legend: Element, colour: int, shape: int) -> None:
     """A piece of the line with its marker instead of a coloured box."""
     box = legend[0]
     x, y, width, height = (float(box.get(name, 0)) for name in ("x", "y", "width", "height"))
     legend.remove(box)
-    sample = Element("g", {"class": f"color-{index % COLOURS}"})
+    sample = Element("g", {"class": look_class(colour, shape)})
     SubElement(sample, "path", {"class": "line", "d": f"M{x:g} {y + height / 2:g} h{width:g}"})
-    SubElement(sample, "path", {"class": "dot", "d": marker(index, x + width / 2, y + height / 2)})
+    SubElement(sample, "path", {"class": "dot", "d": marker(shape, x + width / 2, y + height / 2)})
     legend.insert(0, sample)
     legend.set("class", "legend")
 

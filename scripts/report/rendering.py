@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,9 @@ def render_html(run: Run, summary: Summary) -> str:
     return page + "\n"
 
 
-def context(run: Run, summary: Summary) -> dict[str, Any]:
-    """Everything that the templates of a run show: run_head.html and run_body.html."""
-    pictures = [picture(name, figure) for name, figure in study.all_figures(run, summary).items()]
+def context(run: Run, summary: Summary, places: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Everything that the templates of a run show: run_head.html and run_body.html; ``places`` as in `study`."""
+    pictures = [picture(name, figure) for name, figure in study.all_figures(run, summary, places).items()]
     return {
         "run": run,
         "summary": summary,

@@ -64,7 +64,7 @@ def is_unequal(run: Run) -> bool:
 
 
 def throughputs(blocks: Iterable[Block]) -> dict[str, dict[int, dict[int, float]]]:
-    """Of the candidate's blocks that count, by backend and level the throughput of each round that answered anything."""
+    """Of the candidate's blocks that count, by backend and level the throughput of each round."""
     found: dict[str, dict[int, dict[int, float]]] = {}
     for block in blocks:
         if block.arm == "candidate" and block.load.throughput_rps > 0:

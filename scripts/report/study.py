@@ -5,7 +5,7 @@ Pure: a run and its summary in, figures and text out. Levels without a valid blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -61,11 +61,19 @@ def study_figures(run: Run, summary: Summary) -> dict[str, Figure]:
     return {name: _figure(run, summary, name, *spec) for name, spec in _FIGURES.items()}
 
 
-def all_figures(run: Run, summary: Summary) -> dict[str, Figure]:
-    """The study's figures, with those that it lacks put after the throughput."""
+def all_figures(run: Run, summary: Summary, places: Mapping[str, int] | None = None) -> dict[str, Figure]:
+    """The study's figures, with those that it lacks put after the throughput.
+
+    ``places``: of backends, in a list that is longer than the run's, so that each looks alike in figures of all runs.
+    """
     names = list(_FIGURES)
     specs = {names[0]: _FIGURES[names[0]]} | _MORE_FIGURES | {name: _FIGURES[name] for name in names[1:]}
-    return {name: _figure(run, summary, name, *spec) for name, spec in specs.items()}
+    known = places or {}
+    looks = [(known.get(name, place),) * 2 for place, name in enumerate(run.backends)]
+    return {
+        name: msgspec.structs.replace(_figure(run, summary, name, *spec), looks=tuple(looks))
+        for name, spec in specs.items()
+    }
 
 
 def _figure(run: Run, summary: Summary, name: str, title: str, unit: str, of: Callable[[Cell], float | None]) -> Figure:

@@ -6,7 +6,7 @@
 const benchChart = (() => {
   const NEAR = 24; // pixels within which a point is meant
   const CROWD = 12; // pixels that a mark takes: where there are more, those that are no change are thinned out
-  const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 7 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b); // steps of an order
+  const LANES = 3, LANE = 15; // rows of signs above a figure, and their pixels
   const ROOM = 9; // pixels that a marker takes: closer points are drawn as a line only
 
   /** The shape that tells what a mark is of. */
@@ -21,81 +21,77 @@ const benchChart = (() => {
     }[kind];
   }
 
-  const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-  /** Times of an axis, in UTC, as coarse as their distance. */
-  function times(splits, distance) {
-    return splits.map((seconds, place) => {
-      const date = new Date(seconds * 1000), clock = date.toISOString().slice(11, 16);
-      const on = `${date.getUTCDate()} ${months[date.getUTCMonth()]}`;
-      if (distance >= 28 * 86400) return `${months[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
-      if (distance >= 86400) return on;
-      return place === 0 || clock === "00:00" ? `${on}\n${clock}` : clock;
-    });
-  }
-
-  /** Days and times of places in an order, in UTC. */
-  const stamps = (times) => times.map((seconds) => {
-    const date = new Date(seconds * 1000);
-    return `${date.getUTCDate()} ${months[date.getUTCMonth()]}\n${date.toISOString().slice(11, 16)}`;
-  });
-
-  /** Numbers of an axis, with as many digits as their distance needs. */
-  function numbers(splits, distance, unit) {
-    const digits = Math.max(0, -Math.floor(Math.log10(distance) + 1e-9));
-    const text = (value) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-    return splits.map((value) => text(value) + unit);
-  }
-
-  /** The range of values between two times, with their intervals, and some air. */
-  function span(points, shown, from, to) {
+  /** The range of y between two x, with its intervals. */
+  function span(points, shown, from, to, scale) {
     let low = Infinity, high = -Infinity;
     for (const p of points) {
-      if (p.x < from || p.x > to || !shown(p.group)) continue;
+      if (p.x < from || p.x > to || p.y === null || !shown(p.group)) continue;
       low = Math.min(low, p.low ?? p.y, p.y);
       high = Math.max(high, p.high ?? p.y, p.y);
     }
-    if (low > high) return [0, 1];
-    const least = 0.05 * Math.max(Math.abs(low), Math.abs(high)) || 1; // noise shall not look like a mountain
-    const air = Math.max((high - low) * 0.08, (least - (high - low)) / 2);
-    return [low - air, high + air];
+    return low > high ? [0, 1] : scale.range(low, high);
+  }
+
+  /** The row of each sign, so that none lies on another; changes choose first. What finds no room has none: null.
+   *
+   * signs: [{at, wide (pixels), change}]. */
+  function lanes(signs) {
+    const rows = Array.from({ length: LANES }, () => []), found = signs.map(() => null);
+    const order = signs.map((_, place) => place).sort((a, b) => signs[b].change - signs[a].change || a - b);
+    for (const place of order) {
+      const { at, wide } = signs[place];
+      const row = rows.findIndex((taken) => taken.every((other) => Math.abs(other.at - at) >= (other.wide + wide) / 2));
+      if (row < 0) continue;
+      rows[row].push(signs[place]);
+      found[place] = row;
+    }
+    return found;
   }
 
   /** Draw into ``box`` (emptied before), and return {step, current, destroy}.
    *
-   * groups: [{swatch (SVG element with the group's colours), index}], by which the look is chosen; axis: what x is, {ordered:
-   * whether places in an order and not seconds, time(x): seconds}; points, ascending in x: [{x, y, low, high, group (index), run}]; marks: [{kind, number, x, from}]; from, to: the range of x; unit
-   * follows numbers of the axis; one: whether equality (1) is drawn; shown(group): whether a group is; reports:
-   * zoom(from, to), point(p | null), open(p). */
-  function draw(box, { groups, points, axis: along, marks = [], from, to, unit = "", one = false, shown, height, small = false, report = {} }) {
+   * groups: [{swatch (SVG element with the group's colours), shape (of its markers), path: [[x, y or null for a gap]]}];
+   * axis: what x is (axis.js); scale: what y is (scale.js); points, ascending in x: [{x, y, low, high, group (index), run}];
+   * marks: [{kind, number, x, from}]; from, to: the range of x; unit follows numbers of the axis; base: the y of equality, or
+   * null; shown(group): whether a group is; reports: zoom(from, to), point(p | null), open(p). */
+  function draw(box, { groups, points, axis: along, scale, marks = [], from, to, unit = "", base = null, shown, height, small = false, report = {} }) {
     box.replaceChildren();
     const style = getComputedStyle(document.documentElement);
-    const soft = style.getPropertyValue("--soft"), rule = style.getPropertyValue("--rule"), ink = style.getPropertyValue("--ink");
+    const [soft, rule, ink, paper] = ["--soft", "--rule", "--ink", "--paper"].map((name) => style.getPropertyValue(name));
     const font = "12px system-ui, sans-serif";
-    const looks = groups.map(({ swatch, index }) => {
+    const looks = groups.map(({ swatch, shape }) => {
       const { stroke, strokeDasharray } = getComputedStyle(swatch);
-      return { stroke, index, dash: strokeDasharray === "none" ? [] : strokeDasharray.split(/[ ,]+/).map(parseFloat) };
+      return { stroke, shape, dash: strokeDasharray === "none" ? [] : strokeDasharray.split(/[ ,]+/).map(parseFloat) };
     });
     const counts = groups.map((_, g) => points.filter((p) => p.group === g && p.x >= from && p.x <= to).length);
     let selected = null, pointer = "mouse";
 
     const x = (u, value) => u.valToPos(value, "x", true), y = (u, value) => u.valToPos(value, "y", true);
-    const visible = (p) => p.x >= from && p.x <= to && shown(p.group);
+    const visible = (p) => p.x >= from && p.x <= to && p.y !== null && shown(p.group);
+
+    /** Paper below everything: what is printed or saved can be read on any. */
+    function drawPaper({ ctx }) {
+      ctx.save();
+      ctx.fillStyle = paper;
+      ctx.fillRect(0, 0, ctx.canvas.width, ctx.canvas.height);
+      ctx.restore();
+    }
 
     function drawMarks(u) {
       const { ctx, bbox } = u, ratio = devicePixelRatio;
       ctx.save();
+      ctx.setLineDash([]);
       ctx.lineWidth = ratio;
-      if (one && u.scales.y.min < 1 && u.scales.y.max > 1) {
+      if (base !== null && u.scales.y.min < base && u.scales.y.max > base) {
         ctx.strokeStyle = soft;
-        ctx.beginPath(); ctx.moveTo(bbox.left, y(u, 1)); ctx.lineTo(bbox.left + bbox.width, y(u, 1)); ctx.stroke();
+        ctx.beginPath(); ctx.moveTo(bbox.left, y(u, base)); ctx.lineTo(bbox.left + bbox.width, y(u, base)); ctx.stroke();
       }
-      const visible = marks.filter((mark) => mark.x >= from && mark.x <= to);
-      const crowded = visible.length * CROWD > bbox.width / ratio; // then only changes have lines, and signs keep a distance
-      let last = -Infinity, signed = -Infinity;
-      for (const mark of visible) {
-        const at = x(u, mark.x), top = bbox.top - 9 * ratio, change = mark.kind === "worse" || mark.kind === "better";
-        if (crowded && !change && (small || at - signed < CROWD * ratio)) continue;
+      const isChange = (mark) => mark.kind === "worse" || mark.kind === "better";
+      const within = marks.filter((mark) => mark.x >= from && mark.x <= to);
+      const crowded = within.length * CROWD > bbox.width / ratio; // then only changes have lines
+      const rows = lanes(within.map((mark) => ({ at: x(u, mark.x) / ratio, wide: 2 * CROWD + 7 * String(mark.number).length, change: isChange(mark) })));
+      within.forEach((mark, place) => {
+        const at = x(u, mark.x), change = isChange(mark);
         if (mark.from !== null && mark.from < mark.x) { // it happened somewhere in here
           const start = Math.max(x(u, mark.from), bbox.left);
           ctx.globalAlpha = 0.08; ctx.fillStyle = ink;
@@ -103,41 +99,52 @@ const benchChart = (() => {
           ctx.globalAlpha = 1;
         }
         ctx.strokeStyle = soft; ctx.fillStyle = soft;
-        if (!crowded || change) {
+        if (change || (!crowded && (small || rows[place] !== null))) {
           ctx.setLineDash([3 * ratio, 3 * ratio]);
           ctx.beginPath(); ctx.moveTo(at, bbox.top); ctx.lineTo(at, bbox.top + bbox.height); ctx.stroke();
           ctx.setLineDash([]);
         }
-        if (small) continue;
-        signed = at;
+        if (small || (rows[place] === null && !change)) return;
+        const top = bbox.top - (9 + LANE * (rows[place] ?? 0)) * ratio;
         ctx.fill(new Path2D(sign(mark.kind, at, top, 4.5 * ratio)));
-        if (at - last > 22 * ratio) {
-          ctx.font = `${11 * ratio}px system-ui, sans-serif`; ctx.textAlign = "center";
-          ctx.fillText(mark.number, at, top - 9 * ratio);
-          last = at;
-        }
-      }
+        ctx.font = `${11 * ratio}px system-ui, sans-serif`; ctx.textAlign = "left"; ctx.textBaseline = "middle";
+        if (rows[place] !== null) ctx.fillText(mark.number, at + 8 * ratio, top);
+      });
       ctx.restore();
+    }
+
+    function drawLine(u, { path }, { stroke, dash }, thin) {
+      const { ctx } = u, ratio = devicePixelRatio;
+      let pen = "M", d = "";
+      for (const [at, value] of path) {
+        if (value === null) { pen = "M"; continue; }
+        d += `${pen}${x(u, at).toFixed(1)} ${y(u, value).toFixed(1)}`;
+        pen = "L";
+      }
+      ctx.strokeStyle = stroke; ctx.lineWidth = (thin ? 1 : 2) * ratio; ctx.lineJoin = "round";
+      ctx.setLineDash(dash.map((length) => length * ratio));
+      ctx.stroke(new Path2D(d));
+      ctx.setLineDash([]); // what is drawn next is no line
     }
 
     function drawPoints(u) {
       const { ctx, bbox } = u, ratio = devicePixelRatio;
       ctx.save();
       ctx.beginPath(); ctx.rect(bbox.left, bbox.top - 6, bbox.width, bbox.height + 12); ctx.clip();
+      groups.forEach((group, g) => { if (shown(g)) drawLine(u, group, looks[g], counts[g] > 1000); });
       for (const p of points) {
         if (!visible(p)) continue;
-        const { stroke, index } = looks[p.group];
+        const { stroke, shape } = looks[p.group];
         ctx.strokeStyle = stroke; ctx.fillStyle = stroke;
         if (p.low !== null && p.high !== null) {
-          ctx.globalAlpha = 0.45; ctx.lineWidth = 1.5 * ratio;
+          ctx.lineWidth = ratio;
           ctx.beginPath(); ctx.moveTo(x(u, p.x), y(u, p.low)); ctx.lineTo(x(u, p.x), y(u, p.high)); ctx.stroke();
-          ctx.globalAlpha = 1;
         }
         if (counts[p.group] * ROOM > bbox.width / ratio && p !== selected) continue;
-        const path = new Path2D(benchMarker(index, x(u, p.x), y(u, p.y), (small ? 3 : 4) * ratio));
+        const path = new Path2D(benchMarker(shape, x(u, p.x), y(u, p.y), (small ? 3 : 4) * ratio));
         ctx.lineWidth = 1.5 * ratio;
         ctx.stroke(path);
-        if (index % 5 !== 4 && !p.hollow) ctx.fill(path);
+        if (shape % 5 !== 4 && !p.hollow) ctx.fill(path);
       }
       if (selected && visible(selected)) {
         ctx.strokeStyle = ink; ctx.lineWidth = 2 * ratio;
@@ -169,24 +176,31 @@ const benchChart = (() => {
     }
 
     const axis = { stroke: soft, font, grid: { stroke: rule, width: 1 }, ticks: { stroke: rule, width: 1, size: 4 } };
+    let texts = []; // of the marks of y
     const plot = new uPlot({
       width: Math.max(box.clientWidth, 200),
       height,
-      padding: [small ? 8 : 36, small ? 8 : 16, 0, 0],
+      padding: [small ? 8 : LANES * LANE + 4, small ? 8 : 16, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      scales: { x: { time: !along.ordered, range: () => [from, to] }, y: { range: () => span(points, shown, from, to) } },
+      scales: { x: { time: !along.ordered, range: () => [from, to] }, y: { range: () => span(points, shown, from, to, scale) } },
       axes: [
-        { ...axis, grid: { show: false }, space: small ? 70 : 80, values: (u, splits, i, space, distance) => (along.ordered ? stamps(splits.map(along.time)) : times(splits, distance)), size: 44, ...(along.ordered ? { incrs: WHOLE } : {}) },
-        { ...axis, space: 36, values: (u, splits, i, space, distance) => numbers(splits, distance, unit), size: (u, texts) => 14 + 7.2 * Math.max(2, ...(texts ?? []).map((t) => t.length)) },
+        { ...axis, grid: { show: false }, space: small ? 70 : 80, values: (u, splits, i, space, distance) => along.texts(splits, distance), size: 44, ...(along.ordered ? { incrs: benchAxis.WHOLE } : {}) },
+        {
+          ...axis,
+          splits: (u, i, low, high) => { const marks = scale.marks(low, high, small ? 3 : 6); texts = marks.map(([, text]) => text + unit); return marks.map(([at]) => at); },
+          values: () => texts,
+          size: (u, shown) => 14 + 7.2 * Math.max(2, ...(shown ?? []).map((t) => t.length)),
+        },
       ],
-      series: [{}, ...looks.map(({ stroke, dash }, g) => ({ stroke, dash, width: counts[g] > 1000 ? 1 : 2, spanGaps: true, points: { show: false }, show: shown(g) }))],
+      series: [{}, { paths: () => null, points: { show: false } }], // lines with their gaps are drawn here
       cursor: {
         show: !small, points: { show: false }, y: false,
         drag: { x: !small, y: false, setScale: false, dist: 5 },
         bind: { dblclick: () => null },
       },
       hooks: {
+        drawClear: [drawPaper],
         drawAxes: [drawMarks],
         draw: [drawPoints],
         setCursor: [(u) => { if (!small && u.cursor.event) { const near = nearest(u); if (near || pointer === "mouse") choose(u, near ?? selected); } }],
@@ -196,15 +210,15 @@ const benchChart = (() => {
           report.zoom?.(...range);
         }],
       },
-    }, [points.map((p) => p.x), ...groups.map((_, g) => points.map((p) => (p.group === g ? p.y : null)))], box);
+    }, [points.map((p) => p.x), points.map((p) => p.y)], box);
 
     if (!small) {
-      let pressed = 0;
-      plot.over.addEventListener("pointerdown", (event) => { pointer = event.pointerType; pressed = event.clientX; });
+      let pressed = 0, before = null; // a touch moves the pointer, too: what counts is what was read before it
+      plot.over.addEventListener("pointerdown", (event) => { pointer = event.pointerType; pressed = event.clientX; before = selected; });
       plot.over.addEventListener("click", (event) => {
         const near = nearest(plot);
         if (!near || Math.abs(event.clientX - pressed) > 5) return;
-        if (pointer === "touch" && near !== selected) choose(plot, near); // the first touch reads, the second opens
+        if (pointer !== "mouse" && near !== before) choose(plot, near); // the first touch reads, the second opens
         else report.open?.(near);
       });
     }

@@ -216,6 +216,13 @@
     alone: "They were measured in different sessions. The intervals are of what runs of one commit differed by in this environment, where any commit was measured again. For a verdict, measure both in one session: ./start_benchmark.sh -s compare.",
   };
 
+  /** Every ratio as a row of the list. */
+  const listed = (found, labels) => found.backends.flatMap(({ name, metrics }) => metrics.flatMap(({ metric, ratios }) => ratios
+    .map((ratio, place) => ({ ratio, level: found.scopes[place] })).filter(({ ratio }) => ratio).map(({ ratio, level }) => {
+      const [said, kind] = word(ratio, metric);
+      return { backend: plain(labels[name]), metric: metric.label, level, ratio: ratio.ratio, low: ratio.low, high: ratio.high, said, kind };
+    })));
+
   function sideItem(title, [data, ...more], arm) {
     const commit = arm ? data.baseline : data.commit;
     return [element("dt", {}, title), element("dd", {}, element("a", { href: `run/${encodeURIComponent(data.id)}.html` }, `Run of ${moment(Date.parse(data.started) / 1000)}`),
@@ -238,7 +245,7 @@
       return "";
     }
     const found = contrast({ arms, sides }, index.metrics, spreads, index.false_alarms), { labels } = second;
-    result.replaceChildren(facts, element("p", { class: "lead", id: "verdict" }, verdict(found, labels)), element("ul", { class: "sums" }, ...sentences(found, labels)),
+    result.replaceChildren(facts, element("p", { class: "lead", id: "verdict" }, verdict(found, labels)), element("ul", { class: "sums" }, ...sentences(found, labels)), benchList.section(listed(found, labels)),
       ...found.backends.map((backend) => backendSection(backend, found.scopes, labels[backend.name])), ...different,
       element("p", { class: "quiet" }, `${HOW[arms ? "together" : anchored(first, second) ? "anchored" : "alone"]} All ${count(found.tests, "ratio")} of this page together err with a probability of at most ${Number((100 * index.false_alarms).toPrecision(3))}%.`));
     return `Second divided by first: ${count(found.backends.length, "backend")} at ${count(found.levels.length, "level")}.`;
@@ -279,5 +286,5 @@
     const newest = detail.id.map((id, run) => [id, run]).slice(-OFFERED).reverse();
     known.append(...newest.map(([id, run]) => element("option", { value: id }, `${moment(runs.started[run])}, environment ${runs.environment[run] + 1}`)));
   }, { once: true });
-  show();
+  show().finally(() => document.getElementById("suggestions").classList.add("begun"));
 })();

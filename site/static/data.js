@@ -74,7 +74,7 @@ const benchText = (() => {
   /** A table of rows, which scrolls by itself where it is too wide. */
   function table(caption, heads, rows, kind = "numeric") {
     const head = element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text))));
-    return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    return element("div", { class: "scroll", role: "region", "aria-label": caption },
       element("table", { class: kind }, element("caption", {}, caption), head, element("tbody", {}, ...rows)));
   }
 

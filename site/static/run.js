@@ -4,6 +4,7 @@
 "use strict";
 
 const { NOTHING, count, drawing, element, plain, row, table } = benchText;
+const LOOKS = document.getElementById("rest").dataset.looks.split(",").map(Number); // of each backend its colour and marker
 const WIDTH = 640, HEIGHT = 372, LEFT = 64, RIGHT = 16, TOP = 44, BOTTOM = 96;
 
 /* Round numbers from 0 up to at least `top`: steps of 1, 2 or 5 times a power of ten. */
@@ -44,7 +45,7 @@ function drawn({ title, labels, xs, series }) {
   const axisY = drawing("g", { class: "axis y" }), axisX = drawing("g", { class: "axis x" });
   for (const mark of marks) {
     axisY.append(drawing("path", { class: "guide", d: `M${LEFT} ${y(mark)} H${WIDTH - RIGHT}` }));
-    axisY.append(drawing("text", { x: LEFT - 8, y: y(mark) + 4 }, mark.toLocaleString("en")));
+    axisY.append(drawing("text", { x: LEFT - 8, y: y(mark) + 4 }, mark.toLocaleString("en", { maximumFractionDigits: 12 })));
   }
   const stride = Math.ceil(xs.length / 12) || 1;
   xs.filter((_, i) => (i + 1) % stride === 0).forEach((at) => axisX.append(drawing("text", { x: x(at), y: HEIGHT - BOTTOM + 20 }, at)));
@@ -52,17 +53,18 @@ function drawn({ title, labels, xs, series }) {
   axisX.append(drawing("text", { x: (LEFT + WIDTH) / 2, y: HEIGHT - BOTTOM + 40 }, "concurrent users"));
   svg.append(axisY, axisX);
   series.forEach((ys, i) => {
-    const group = drawing("g", { class: `series color-${i % 7}` });
+    const look = LOOKS[i] ?? i, colour = `color-${look % 7} dash-${look % 7}`;
+    const group = drawing("g", { class: `series ${colour}` });
     group.append(drawing("path", { class: "line", d: line(xs, ys, x, y) }));
     xs.forEach((at, k) => {
       if (ys[k] === null) return;
-      const dot = drawing("path", { class: "dot", d: benchMarker(i, x(at), y(ys[k])) });
+      const dot = drawing("path", { class: "dot", d: benchMarker(look, x(at), y(ys[k])) });
       dot.append(drawing("title", {}, `${labels[i]}, ${at}: ${ys[k]}`));
       group.append(dot);
     });
-    const legend = drawing("g", { class: "legend" }), sample = drawing("g", { class: `color-${i % 7}` });
+    const legend = drawing("g", { class: "legend" }), sample = drawing("g", { class: colour });
     const left = LEFT + (i % 2) * ((WIDTH - LEFT) / 2), top = HEIGHT - BOTTOM + 58 + 20 * Math.floor(i / 2);
-    sample.append(drawing("path", { class: "line", d: `M${left} ${top} h24` }), drawing("path", { class: "dot", d: benchMarker(i, left + 12, top) }));
+    sample.append(drawing("path", { class: "line", d: `M${left} ${top} h24` }), drawing("path", { class: "dot", d: benchMarker(look, left + 12, top) }));
     legend.append(sample, drawing("text", { x: left + 32, y: top + 4 }, labels[i]));
     svg.append(group, legend);
   });

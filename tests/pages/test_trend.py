@@ -16,6 +16,7 @@ from tests.factories import make_run
 pytestmark = pytest.mark.browser
 
 FASTAPI = "trend/fastapi.html"
+MEASURED = f"{FASTAPI}#scale=absolute"
 SINGLE, PAIRED = 24, 8
 
 
@@ -62,10 +63,9 @@ def read(page: Page) -> str:
     return page.locator("#readout").inner_text()
 
 
-def test_opens_on_throughput_over_all_levels(tab):
-    page = tab.open(FASTAPI)
+def test_values_as_measured_are_lines_of_what_can_be_compared(tab):
+    page = tab.open(MEASURED)
     assert state(page).startswith("Throughput over all levels, in requests/s (higher is better): 32 of 32 runs")
-    assert chosen(page) == {}
     lines = page.locator("#legend li").all_inner_texts()
     assert len(lines) == 3  # two environments, and paired runs apart from those of one arm
     assert [line.rsplit("(", 1)[1] for line in lines] == ["18 runs)", "6 runs)", "8 runs)"]
@@ -81,14 +81,14 @@ def test_opens_on_throughput_over_all_levels(tab):
     ],
 )
 def test_choice_is_drawn_said_and_kept_in_the_address(tab, name, value, said):
-    page = tab.open(FASTAPI)
+    page = tab.open(MEASURED)
     before = state(page), picture(page)
     choose(page, name, value)
     expect(page.locator("#state")).to_contain_text(said)
-    assert chosen(page) == {name: value}
+    assert chosen(page) == ({} if name == "scale" else {"scale": "absolute", name: value})
     if name != "along":  # hostile runs are measured when they are committed
         assert picture(page) != before[1]
-    again = tab.open(f"{FASTAPI}#{name}={value}")
+    again = tab.open(f"{FASTAPI}#{urlsplit(page.url).fragment}")
     assert state(again).startswith(said)
     assert again.locator(f"select[name={name}]").input_value() == value
 
@@ -111,42 +111,42 @@ def test_a_history_measured_afterwards_opens_in_the_order_of_its_commits(chromiu
 
 def test_nonsense_in_the_address_is_the_default(tab):
     page = tab.open(f"{FASTAPI}#metric=<script>&level=-1&scale=x&along=&from=never&to=2026-99-99&other=1")
-    assert state(page).startswith("Throughput over all levels, in requests/s (higher is better): 32 of 32 runs")
+    assert state(page).startswith("Throughput over all levels, as ratio (higher is better): 8 of 8 runs")
 
 
 def test_dates_bound_the_figure(tab):
-    page = tab.open(FASTAPI)
+    page = tab.open(MEASURED)
     page.locator("input[name=from]").fill("2026-06-10")
     page.locator("input[name=to]").fill("2026-06-19")
     expect(page.locator("#state")).to_contain_text("10 of 32 runs, 10 Jun 2026 to 19 Jun 2026")
-    assert chosen(page) == {"from": "2026-06-10", "to": "2026-06-19"}
+    assert chosen(page) == {"scale": "absolute", "from": "2026-06-10", "to": "2026-06-19"}
     page.get_by_role("button", name="Everything").click()
     expect(page.locator("#state")).to_contain_text("32 of 32 runs")
-    assert chosen(page) == {}
+    assert chosen(page) == {"scale": "absolute"}
 
 
 def test_buttons_move_and_zoom(tab):
-    page = tab.open(f"{FASTAPI}#from=2026-06-11&to=2026-06-20")
+    page = tab.open(f"{MEASURED}&from=2026-06-11&to=2026-06-20")
     for name, wanted in (("Closer", 5), ("Farther", 10), ("Earlier", 10), ("Later", 10)):
         page.get_by_role("button", name=name).click()
         expect(page.locator("#state")).to_contain_text(f": {wanted} of 32 runs")
 
 
 def test_drag_zooms(tab):
-    page = tab.open(FASTAPI)
+    page = tab.open(MEASURED)
     box = page.locator("#chart .u-over").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 50)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 60, steps=5)
     page.mouse.up()
     expect(page.locator("#state")).to_contain_text("8 of 32 runs")
-    assert {"from", "to"} == chosen(page).keys()
+    assert {"scale", "from", "to"} == chosen(page).keys()
     again = tab.open(f"{FASTAPI}#{urlsplit(page.url).fragment}")
     expect(again.locator("#state")).to_contain_text("8 of 32 runs")
 
 
 def test_pointing_reads_a_run_and_a_click_opens_it(tab):
-    page = tab.open(FASTAPI)
+    page = tab.open(MEASURED)
     press(page, "End")
     last = page.locator("#readout a").last.get_attribute("href")
     press(page, "Home")
@@ -163,7 +163,7 @@ def test_pointing_reads_a_run_and_a_click_opens_it(tab):
 
 
 def test_keyboard_reads_every_run_and_opens_one(tab):
-    page = tab.open(FASTAPI)
+    page = tab.open(MEASURED)
     press(page, "Home")
     first = read(page)
     assert "1 Jun 2026, 00:00 UTC" in first
@@ -192,7 +192,7 @@ def test_ratio_has_its_interval(tab):
 
 
 def test_line_can_be_switched_off(tab):
-    page = tab.open(FASTAPI)
+    page = tab.open(MEASURED)
     expect(page.locator("#state")).to_contain_text("32 of 32 runs")
     page.locator("#legend input").first.uncheck()
     expect(page.locator("#state")).to_contain_text("14 of 32 runs")
@@ -203,17 +203,17 @@ def test_line_can_be_switched_off(tab):
 
 
 def test_every_level_has_a_small_figure_that_chooses_it(tab):
-    page = tab.open(f"{FASTAPI}#metric=cpu_ms_per_request")
+    page = tab.open(f"{MEASURED}&metric=cpu_ms_per_request")
     assert not any("/cpu_ms_per_request/10" in url for url in tab.requests)  # what nobody looks at is not loaded
     page.locator("#multiples").scroll_into_view_if_needed()
     expect(page.locator("#multiples figure canvas")).to_have_count(2)
     page.locator("#multiples").get_by_role("link", name="50 users").click()
     expect(page.locator("#state")).to_contain_text("CPU per request at 50 users")
-    assert chosen(page) == {"metric": "cpu_ms_per_request", "level": "50"}
+    assert chosen(page) == {"scale": "absolute", "metric": "cpu_ms_per_request", "level": "50"}
 
 
 def test_numbers_of_the_figure(tab):
-    page = tab.open(f"{FASTAPI}#from=2026-06-10&to=2026-06-19")
+    page = tab.open(f"{MEASURED}&from=2026-06-10&to=2026-06-19")
     page.locator("#numbers summary").click()
     rows = page.locator("#numbers tbody tr")
     expect(rows).to_have_count(10)
@@ -225,7 +225,7 @@ def test_numbers_of_the_figure(tab):
 
 
 def test_other_backends_keep_the_choice(tab):
-    page = tab.open(f"{FASTAPI}#metric=latency_p95_ms&level=50")
+    page = tab.open(f"{MEASURED}&metric=latency_p95_ms&level=50")
     page.locator("#backends").get_by_role("link", name="Django ASGI").click()
     page.wait_for_url("**/trend/django_asgi.html*")
     assert state(page).startswith("Latency p95 at 50 users")
@@ -250,7 +250,7 @@ def test_without_script_the_newest_runs_are_there(chromium, base):
 
 def test_narrow_and_dark(chromium, base):
     with visit(chromium, base, width=NARROW, dark=True) as tab:
-        page = tab.open(FASTAPI)
+        page = tab.open(MEASURED)
         page.locator("#multiples").scroll_into_view_if_needed()
         expect(page.locator("#multiples figure canvas")).to_have_count(2)
         assert tab.overflow() == []

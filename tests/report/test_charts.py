@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -17,9 +18,9 @@ from hypothesis import strategies as st
 
 from scripts.report.charts import (
     COLOURS,
-    DAY_S,
+    NAMED,
+    STYLE,
     Figure,
-    day_ticks,
     draw,
     marker,
     standalone,
@@ -80,7 +81,7 @@ def test_a_series_without_a_valid_point_keeps_its_place_in_the_legend() -> None:
     assert len(nodes(svg, "dot")) == 2
     assert all("M" in node.get("d", "") for node in nodes(svg, "dot"))
     assert ">a</text>" in svg
-    assert 'class="series color-1"' in svg
+    assert 'class="series color-1 dash-1"' in svg
 
 
 @pytest.mark.parametrize("series", [{}, {"a": {}}, {"a": {10: None}}, {"a": {10: 0.0, 20: 0.0}}, {"a": {10: 5.0}}])
@@ -102,10 +103,8 @@ def test_series_differ_by_shape_and_dash_not_only_by_colour() -> None:
     shapes = {marker(index, 0, 0) for index in range(5)}
     assert len(shapes) == 5
     svg = standalone(draw(figure(a={1: 1.0})))
-    dashes = [
-        line.partition("stroke-dasharray:")[2] for line in svg.splitlines() if line.startswith(".pygal-chart .color")
-    ]
-    assert len(dashes) == len(set(dashes)) == COLOURS
+    dashes = re.findall(r"\.dash-\d \{ stroke-dasharray: ([\d ]+);", svg)
+    assert len(dashes) == len(set(dashes)) == COLOURS - 1  # the first line is whole
 
 
 def test_more_series_than_colours() -> None:
@@ -184,25 +183,49 @@ def test_ticks_of_a_trend_enclose_it(first: float, second: float) -> None:
     assert 2 <= len(ticks) <= 8
 
 
-@given(st.lists(st.integers(0, 4_000_000_000), min_size=1), st.integers(1, 8))
-def test_ticks_of_days_enclose_the_days(xs: list[int], most: int) -> None:
-    ticks = day_ticks(xs, most)
-    assert ticks[0] <= min(xs)
-    assert max(xs) <= ticks[-1]
-    assert len(ticks) <= most + 1
-    assert {tick % DAY_S for tick in ticks} == {0}
-
-
-def test_a_trend_says_days() -> None:
-    start = 1_795_500_000  # 24 Nov 2026
-    values = {start: 40.0, start + DAY_S: 41.5, start + 2 * DAY_S: None, start + 3 * DAY_S: 42.0}
-    trend = Figure(title="Throughput", unit="requests/s", x_title="day", series={"one": values}, dates=True)
+def test_a_trend_names_the_first_run_of_each_commit() -> None:
+    names = {1: "aaaaaaa", 2: "aaaaaaa", 4: "bbbbbbb", 5: "ccccccc"}
+    values: dict[int, float | None] = {1: 40.0, 2: 41.5, 3: None, 4: 40.5, 5: 42.0}
+    trend = Figure(title="Throughput", unit="requests/s", x_title="commits", series={"one": values}, names=names)
     svg = draw(trend)
-    assert "one, 24 Nov 2026: 40 requests/s" in svg
-    assert "27 Nov 2026" in svg
-    assert len(nodes(svg, "dot")) == 3
-    assert draw(Figure(title="T", unit="ms", x_title="day", series={"one": {start: 1.0}}, dates=True))
-    assert draw(Figure(title="T", unit="ms", x_title="day", series={}, dates=True))
+    assert [svg.count(f">{name}</text>") for name in ("aaaaaaa", "bbbbbbb", "ccccccc")] == [1, 1, 1]
+    assert "one, bbbbbbb: 40.5 requests/s" in svg
+    assert (len(nodes(svg, "dot")), len(nodes(svg, "line"))) == (4, 2)
+    assert draw(Figure(title="T", unit="ms", x_title="commits", series={"one": {1: 1.0}}, names={1: "aaaaaaa"}))
+    assert draw(Figure(title="T", unit="ms", x_title="commits", series={}, names={}))
+
+
+@given(st.integers(1, 200))
+def test_names_of_a_trend_do_not_touch(commits: int) -> None:
+    names = {x: f"{x:07x}" for x in range(1, commits + 1)}
+    values: dict[int, float | None] = dict.fromkeys(names, 1.0)
+    svg = draw(Figure(title="T", unit="ms", x_title="commits", series={"one": values}, names=names))
+    assert 1 <= sum(f">{name}</text>" in svg for name in names.values()) <= NAMED
+
+
+def test_a_point_that_a_line_has_not_is_passed_over_and_none_is_a_gap() -> None:
+    joined = draw(figure(a={10: 5.0, 30: 6.0}, b={20: 1.0}))
+    assert len(nodes(joined, "line")) == 1
+    assert len(nodes(draw(figure(a={10: 5.0, 20: None, 30: 6.0}, b={20: 1.0})), "line")) == 0
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_lines_have_a_contrast_of_three_to_one_in_light_and_dark() -> None:
+    light, dark = STYLE.read_text(encoding="utf-8").split("@media (prefers-color-scheme: dark)")
+    for text in (light, dark):
+        paper = re.findall(r"\.background \{ fill: (#\w{6})", text)[0]
+        lines = re.findall(r"(\.color-\d|\.axis \.line|\.chart text) \{[^}]*?(?:stroke|fill): (#\w{6})", text)
+        assert len({name for name, _ in lines if name.startswith(".color")}) == COLOURS
+        assert len(dict(lines)) == len({colour for _, colour in lines})
+        for name, colour in lines:
+            low, high = sorted((luminance(paper), luminance(colour)))
+            assert (high + 0.05) / (low + 0.05) >= 3, (name, colour)
 
 
 @pytest.mark.parametrize("lines", range(1, 8))

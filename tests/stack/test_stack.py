@@ -160,7 +160,9 @@ def test_counters_grow_with_work(stack: Stack) -> None:
         work(baseline)
         memory = cage.memory_mb()
     assert cage.cpu_s() - own > 0.2
-    assert cage.throttled_s() - throttled > 0.1, "a fifth of a CPU is less than this load wants, however slow the database is"
+    assert cage.throttled_s() - throttled > 0.1, (
+        "a fifth of a CPU is less than this load wants, however slow the database is"
+    )
     assert stack.database_cage.cpu_s() - database > 0.05
     assert stack.cpu_s() - all_ >= cage.cpu_s() - own + stack.database_cage.cpu_s() - database - 0.01
     assert 20 < memory < 500
