@@ -104,10 +104,12 @@ class Database(ABC):
             self.create_database(account, target.app / schema if schema else None)
 
     def thread_cpu_s(self, pids: Iterable[int]) -> dict[int, tuple[str, float]]:
-        """By thread that serves a connection: the connection's user, and the thread's CPU seconds so far.
+        """By thread: the user whose connection it serves ("" for none), and its CPU seconds so far.
 
         ``pids``: the server's processes. Threads are used again for other connections, so only differences of one
-        thread mean something. Source: proc(5), schedstat, and status for a thread's id in the server's own namespace.
+        thread mean something, of those that wait for their next connection, too: the server does not list them, and
+        whoever gets one later would have all that it used before. Source: proc(5), schedstat (nanoseconds), and status
+        for a thread's id in the server's own namespace.
         """
         with self._cursor() as cursor:
             cursor.execute(
@@ -119,8 +121,7 @@ class Database(ABC):
             for task in Path(f"/proc/{pid}/task").glob("*"):
                 with contextlib.suppress(OSError):  # it has just ended
                     thread = int((task / "status").read_text().partition("NSpid:")[2].split("\n", 1)[0].split()[-1])
-                    if thread in users:
-                        found[thread] = (users[thread], int((task / "schedstat").read_text().split()[0]) / 1e9)
+                    found[thread] = (users.get(thread, ""), int((task / "schedstat").read_text().split()[0]) / 1e9)
         return found
 
     def account(self, name: str) -> dict[str, str]:

@@ -61,10 +61,10 @@ def probe(seconds: float) -> Disturbance:
 
 
 Threads = Mapping[int, tuple[str, float]]
-"""By the database's threads: the user whose connection a thread serves, and its CPU seconds so far."""
+"""By the database's threads: the user whose connection a thread serves, "" for none, and its CPU seconds so far."""
 
 
-def _spent_for(user: str, first: Threads, last: Threads) -> float:
+def spent_for(user: str, first: Threads, last: Threads) -> float:
     """CPU seconds of the threads that serve ``user`` at the end; a thread may have served another one before."""
     return sum(used - first.get(thread, ("", 0.0))[1] for thread, (owner, used) in last.items() if owner == user)
 
@@ -156,7 +156,7 @@ class Meter:
         def resources(index: int, requests: int) -> Resources:
             cpu_s = last.backends_s[index] - first.backends_s[index]
             database_s = last.database_s - first.database_s
-            share_s = _spent_for(self._users[index], first.threads_s, last.threads_s) if self._users else database_s
+            share_s = spent_for(self._users[index], first.threads_s, last.threads_s) if self._users else database_s
             samples = self._memory_mb[index]
             return Resources(
                 wall_s=wall_s,

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from scripts.stack.cage import Cage, OpenCage
 from scripts.stack.database import DatabaseServer, Installation, provide
 from scripts.stack.installation import parse_version
 from scripts.stack.limits import Cages
+from scripts.stack.meter import spent_for
 from scripts.stack.process import wait_until
 
 SCHEMA = """
@@ -104,6 +106,23 @@ def traced(server: DatabaseServer, name: str) -> list[str]:
             f"WHERE current_schema = '{name}' AND sql_text LIKE 'INSERT%' ORDER BY timer_start, event_id",
         )
     return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("server", engines, indirect=True)
+def test_what_a_thread_used_for_an_earlier_connection_is_not_charged_to_the_next(server: DatabaseServer) -> None:
+    """A server keeps the threads of closed connections; whoever comes next gets one, with all that it has used."""
+    for name in ("thread_first", "thread_next"):
+        server.create_database(name, None)
+    pids = [server.process.pid]
+    with contextlib.ExitStack() as connections:
+        for _ in range(8):
+            query(connections.enter_context(log_in(server, "thread_first")), "SELECT BENCHMARK(300000, SHA2('x', 256))")
+    assert wait_until(lambda: "thread_first" not in {user for user, _ in server.thread_cpu_s(pids).values()}, 5)
+    before = server.thread_cpu_s(pids)
+    with log_in(server, "thread_next") as connection:
+        query(connection, "SELECT 1")
+        spent = spent_for("thread_next", before, server.thread_cpu_s(pids))
+    assert 0 < spent < 0.02, "the earlier connections used 0.1 s each, and more"
 
 
 @pytest.mark.parametrize(
