@@ -11,24 +11,30 @@ import msgspec
 from scripts.model import Limits, PipelineError, Struct
 from scripts.stack import Target
 
-Kind = Literal["none", "cpu", "quota", "statement", "sleep", "memory"]
+Kind = Literal["none", "cpu", "quota", "statement", "sleep", "memory", "wait", "slow", "lock"]
 UNITS: dict[Kind, str] = {
     "none": "the same code twice",
     "cpu": "share of a request's CPU time spent once more, in a busy loop",
     "quota": "share of the candidate's CPU quota taken away",
     "statement": "SELECTs of one row more in each request",
-    "sleep": "milliseconds slept more in each request",
+    "sleep": "milliseconds that each request's thread sleeps more, and with it, where it is one, the event loop",
     "memory": "MiB more allocated",
+    "wait": "milliseconds that each request waits more and others can go on: awaited, or slept by its own thread",
+    "slow": "milliseconds that a statement of each request takes longer in the database",
+    "lock": "milliseconds that a statement of each request waits, in the mean, for a row that somebody else has locked",
 }
+ONE_ROW = "SELECT stock FROM products WHERE id = 1"
+CALL_S = 0.2
+"""So long one call of the procedure that holds a lock takes: only then the server notices that its caller has ended."""
 HOOK = '''
 
 def post_worker_init(worker):
     """Planted: see scripts/session/plant.py."""
-    import inspect, time
-    from benchmark import workload
+    import asyncio, inspect, threading, time
+    from benchmark import environment, workload
 
-    cpu_s, sleep_s, statements, memory_mib = {cpu} / 1000, {sleep} / 1000, {statement}, {memory}
-    worker.planted_memory = b"x" * (memory_mib << 20)
+    cpu_s, sleep_s, wait_s, hold_s, statements = {cpu_s}, {sleep_s}, {wait_s}, {hold_s}, {statements}
+    worker.planted_memory = b"x" * ({memory_mib} << 20)
     original = workload.run
     asynchronous = inspect.iscoroutinefunction(original)
 
@@ -37,40 +43,74 @@ def post_worker_init(worker):
             from tortoise import Tortoise
         except ImportError:
             from asgiref.sync import sync_to_async
-            for _ in range(statements):
-                await sync_to_async(one_statement)()
+            for statement in statements:
+                await sync_to_async(execute)(statement)
         else:
-            for _ in range(statements):
-                await Tortoise.get_connection("default").execute_query("SELECT stock FROM products WHERE id = 1")
+            for statement in statements:
+                await Tortoise.get_connection("default").execute_query(statement)
 
-    def one_statement():
+    def execute(statement):
         from django.db import connection
         with connection.cursor() as cursor:
-            cursor.execute("SELECT stock FROM products WHERE id = 1")
+            cursor.execute(statement)
 
     def spin():
         end = time.thread_time() + cpu_s
         while time.thread_time() < end:
             pass
 
-    def wait():
+    def sleep():
         if sleep_s:  # sleeping for no time at all would still give the core to the other arm
             time.sleep(sleep_s)
 
-    async def with_statements(*arguments):
+    async def with_waits(*arguments):
+        if wait_s is not None:
+            await asyncio.sleep(wait_s)
         await extra_statements()
         return await original(*arguments)
 
     def run(*arguments):
-        wait()
+        sleep()
         spin()
         if asynchronous:
             # A coroutine around the original one would itself cost a percent: every wait in it passes through both.
-            return with_statements(*arguments) if statements else original(*arguments)
-        for _ in range(statements):
-            one_statement()
+            return with_waits(*arguments) if statements or wait_s is not None else original(*arguments)
+        if wait_s:
+            time.sleep(wait_s)
+        for statement in statements:
+            execute(statement)
         return original(*arguments)
 
+    def hold():
+        try:
+            import pymysql as driver
+        except ImportError:
+            import MySQLdb as driver
+        connection = driver.connect(
+            host=environment.DATABASE_HOST,
+            port=int(environment.DATABASE_PORT),
+            user=environment.DATABASE_USER,
+            password=environment.DATABASE_PASSWORD,
+            database=environment.DATABASE_NAME,
+            autocommit=True,
+        )
+        cursor = connection.cursor()
+        cursor.execute("""
+            CREATE PROCEDURE planted_hold() BEGIN
+                DECLARE still INT DEFAULT {holds};
+                WHILE still > 0 DO
+                    START TRANSACTION;
+                    SELECT stock INTO @planted FROM products WHERE id = 1 FOR UPDATE;
+                    DO SLEEP({hold_s});
+                    COMMIT;
+                    SET still = still - 1;
+                END WHILE;
+            END""")
+        while True:
+            cursor.execute("CALL planted_hold()")
+
+    if hold_s:
+        threading.Thread(target=hold, daemon=True).start()
     workload.run = run
 '''
 
@@ -133,8 +173,25 @@ def plant(planted: Planted, target: Target, folder: Path, cpu_ms: float | None =
                 f"what a request of {target.name} costs is not known yet", "measure a session of the case none first"
             )
         size *= cpu_ms
-    sizes: dict[str, float] = {"memory": 0, "statement": 0, "sleep": 0, "cpu": 0, planted.kind: size}
-    sizes |= {kind: int(sizes[kind]) for kind in ("memory", "statement")}
     with (app / "gunicorn.conf.py").open("a") as config:
-        config.write(HOOK.format(**sizes))
+        config.write(HOOK.format(**_filled(planted.kind, size)))
     return msgspec.structs.replace(target, app=app)
+
+
+def _filled(kind: Kind, size: float) -> dict[str, object]:
+    """What `HOOK` has in its places. Who locks a row holds it for twice the mean wait, again and again."""
+    size_s, hold_s = size / 1000, 2 * size / 1000 if kind == "lock" else 0.0
+    statements = {
+        "statement": [ONE_ROW] * int(size),
+        "slow": [f"SELECT SLEEP({size_s:g})"],
+        "lock": [f"{ONE_ROW} FOR UPDATE"],
+    }
+    return {
+        "cpu_s": size_s if kind == "cpu" else 0.0,
+        "sleep_s": size_s if kind == "sleep" else 0.0,
+        "wait_s": size_s if kind == "wait" else None,
+        "hold_s": hold_s,
+        "holds": max(1, round(CALL_S / hold_s)) if hold_s else 1,
+        "statements": statements.get(kind, []),
+        "memory_mib": int(size) if kind == "memory" else 0,
+    }

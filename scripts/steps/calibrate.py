@@ -29,12 +29,13 @@ STORE = config.PROJECT / "history" / "calibration"
 DOCUMENT = config.PROJECT / "docs" / "calibration.md"
 CASES = "none=10,cpu:0.01=3,cpu:0.02=3"
 EPILOG = """\
-slow-downs: none (the same code twice), cpu:SHARE (of a request's CPU time), quota:SHARE, statement:NUMBER, sleep:MS,
-memory:MIB
+slow-downs: none (the same code twice), cpu:SHARE (of a request's CPU time), quota:SHARE, statement:NUMBER, sleep:MS
+(of the thread), memory:MIB, wait:MS (awaited), slow:MS (in a statement), lock:MS (for a row, in the mean)
 
 examples:
   nox -s calibrate                                  go on with the campaign, until it is complete or Ctrl-C
   nox -s calibrate -- --minutes 30                  no session is begun after 30 minutes
+  nox -s calibrate -- --cases wait:0.5=3,lock:4=1 --backends fastapi
   nox -s calibrate -- --cases none=3 --layout alternating --backends fastapi
   nox -s calibrate -- --cases none=3 --levels 20 --rounds 6 --backends fastapi
   nox -s calibrate -- --report                      tables and figures from what is stored: docs/calibration.md
