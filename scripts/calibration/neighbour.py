@@ -84,6 +84,11 @@ def parse(text: str) -> Neighbour:
     return neighbour
 
 
+def parse_all(text: str) -> list[Neighbour]:
+    """Several, separated by commas."""
+    return [parse(part) for part in text.split(",")]
+
+
 def cores(where: Where, environment: Environment) -> list[int]:
     """The CPUs that it runs on: that of the backend, the first of those that the database has, or both."""
     backend = min(parse_cpu_list(environment.backend_cpus))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import json
-import os
 import shutil
 import time
 import urllib.error
@@ -214,7 +213,7 @@ def layouts(instance: Instance) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for pid in sorted(instance.cage.pids()):
         process = Path(f"/proc/{pid}")
-        if "python" in os.readlink(process / "exe"):  # and not what a container has as its init
+        if "python" in str((process / "exe").readlink()):  # and not what a container has as its init
             environment = (process / "environ").read_bytes()
             hashes = [value for value in environment.split(b"\0") if value.startswith(b"PYTHONHASHSEED=")]
             areas = {line.split()[-1]: line.split("-")[0] for line in (process / "maps").read_text().splitlines()}
