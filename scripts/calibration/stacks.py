@@ -65,8 +65,8 @@ def _side_by_side(
         "## Natively and in containers",
         "",
         "The spread of log ratios of the same code, as above. In containers the arms exchange port, folder and "
-        "database account, each round has new containers and databases, and both arms' processes get one hash seed and one "
-        "memory layout, as natively.",
+        "database account, each round has new containers and databases, and both arms' processes get one hash seed and "
+        "one memory layout, as natively.",
         "",
     ]
     if not contained:
