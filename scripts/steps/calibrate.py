@@ -16,7 +16,7 @@ from scripts import checkout, config, options, terminal, words
 from scripts.calibration import campaign, plan
 from scripts.calibration import text as calibration_text
 from scripts.calibration.campaign import SCHEMA_VERSION, CalibrationSession, Case
-from scripts.calibration.neighbour import Beside, beside, kinds, parse_all
+from scripts.calibration.neighbour import Beside, Neighbour, beside, kinds, parse_all
 from scripts.calibration.stacks import is_contained
 from scripts.config import Config
 from scripts.model import Arm, Environment, PipelineError, Profile
@@ -200,6 +200,7 @@ def _cases(args: argparse.Namespace, settings: Config, backends: Sequence[str]) 
     if stack == "auto":
         stack = "native" if why_not_compose(settings) else "compose"
     asked = [] if args.neighbour is None else kinds() if args.neighbour == "all" else parse_all(args.neighbour)
+    neighbours: list[Neighbour | None] = [*asked] or [None]
     cases = []
     for part in args.cases.split(","):
         what, _, number = part.partition("=")
@@ -215,7 +216,7 @@ def _cases(args: argparse.Namespace, settings: Config, backends: Sequence[str]) 
                 layout=args.layout or settings.compare.layout,
                 neighbour=neighbour,
             )
-            for neighbour in asked or [None]
+            for neighbour in neighbours
             for backend in backends
         ]
     return cases

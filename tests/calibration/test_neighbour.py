@@ -86,7 +86,7 @@ def sampled(one: Neighbour, seconds: float, step_s: float) -> Iterator[list[floa
     shares: list[float] = []
     with beside(one, 3, environment()) as taken:
         assert wait_until(lambda: taken().cpus > 0 and len(programs()) == len(cores(one.where, environment())), 10)
-        time.sleep(0.5)  # until Python has started
+        time.sleep(2)  # until Python has started, and has its memory
         (pid, *_) = programs()
         assert {frozenset(os.sched_getaffinity(pid)) for pid in programs()} == {
             frozenset({cpu}) for cpu in cores(one.where, environment())
