@@ -53,8 +53,14 @@ def sections(
         *_side_by_side(sessions, contained, comparison),
         *_planted([*sessions, *contained, *apart], comparison),
         *_neighbours([one for one in others if one.beside], sessions, contained, comparison),
-        *_missing(wanted, [*sessions, *others]),
+        *_missing(wanted, [*sessions, *(one for one in others if _counts(one, sessions[0]))]),
     ]
+
+
+def _counts(session: CalibrationSession, used: CalibrationSession) -> bool:
+    """Whether the campaign counts a session: its load is that which is used, and its arms lay alike in memory."""
+    own, other = setting_of(session.run), setting_of(used.run)
+    return (own.levels, own.transactions, own.randomised) == (other.levels, other.transactions, False)
 
 
 def _side_by_side(

@@ -30,7 +30,7 @@ NONE = Planted(kind="none")
 
 def session(seed: int, planted: Planted = NONE, backend: str = "fastapi", noise: float = 0.005) -> CalibrationSession:
     run = make_paired_run(seed, backends=(backend,), rounds=14, of=14, noise=noise, slower=planted.size)
-    run = msgspec.structs.replace(run, id=f"{planted.text.replace(':', '-')}-{backend}-{seed}")
+    run = msgspec.structs.replace(run, id=f"{planted.text.replace(':', '-')}-{backend}-{seed}", layout="duet")
     return CalibrationSession(schema_version=1, planted=planted, run=run)
 
 
