@@ -166,6 +166,8 @@ class Environment(Struct):
     backend_cpus: CpuList
     database_cpus: CpuList
     generator_cpus: CpuList
+    randomised: bool = False
+    """Whether how the arms' processes lie in memory was left to chance, since the stack could not decide it."""
 
 
 # --- proof of equal work ----------------------------------------------------------------------------------------

@@ -114,12 +114,14 @@ def test_the_shops_files_agree() -> None:
 
 
 def place(*names: str) -> composition.Place:
-    return composition.Place(
-        ports={name: 20000 + number for number, name in enumerate(names)},
-        database_port=30000,
-        folder=Path("/dev/shm/bench-7-x"),
-        accounts={name: {"DATABASE_PASSWORD": "secret", "DATABASE_NAME": name} for name in names},
-    )
+    folder = Path("/dev/shm/bench-7-x")
+    slots = {
+        name: composition.Slot(
+            n, 20000 + n, folder / f"{n:02}", name, {"DATABASE_PASSWORD": "secret", "DATABASE_NAME": name}
+        )
+        for n, name in enumerate(names)
+    }
+    return composition.Place(slots=slots, database_port=30000, folder=folder)
 
 
 def test_a_compose_file_that_says_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,17 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 import scipy  # loads `stats` when it is asked for: that takes a second or more
 
 from scripts import records
+from scripts.calibration.neighbour import Beside, Neighbour
 from scripts.config import Comparison
 from scripts.escape import plain
-from scripts.model import BROKEN, METRICS, Run, Struct
+from scripts.model import BROKEN, METRICS, Layout, Run, Struct
 from scripts.session.plant import Planted
 from scripts.statistics.intervals import level_slots, pooled_variance, session_variance
 from scripts.statistics.spread import Prior, Rounds, fit_prior
@@ -23,20 +25,31 @@ from scripts.verdict.judgement import INTERVAL, Outcome, judge_backend
 from scripts.verdict.rounds import by_round, levelled_variance, log_ratios, pairs_part, slots_of
 
 SCHEMA_VERSION = 1
+Stack = Literal["native", "compose"]
+SESSION_MIN = 2.5
+"""About how long a session takes where none of its kind has been measured."""
 PEAK = "peak_memory_mb"
 CHANGED = (Outcome.REGRESSION, Outcome.IMPROVEMENT)
 
 
 class CalibrationSession(Struct):
-    """A paired session of one backend in which the candidate differs from the baseline by what was planted only."""
+    """A paired session of one backend in which the candidate differs from the baseline by what was planted only.
+
+    ``beside``: what took CPU beside it, and was put there.
+    """
 
     schema_version: int
     planted: Planted
     run: Run
+    beside: Beside | None = None
 
     @property
     def backend(self) -> str:
         return self.run.backends[0]
+
+    @property
+    def neighbour(self) -> Neighbour | None:
+        return self.beside.neighbour if self.beside else None
 
 
 class Case(Struct):
@@ -45,6 +58,23 @@ class Case(Struct):
     backend: str
     planted: Planted
     sessions: int
+    stack: Stack = "native"
+    layout: Layout = "duet"
+    neighbour: Neighbour | None = None
+
+    @property
+    def text(self) -> str:
+        """``fastapi, cpu:0.02, beside backend:0.3:steady, compose duet``."""
+        parts = [self.backend, self.planted.text, f"{self.stack} {self.layout}"]
+        return ", ".join([*parts, f"beside {self.neighbour.text}"] if self.neighbour else parts)
+
+    def count(self, sessions: Iterable[CalibrationSession]) -> int:
+        """How many of these sessions are of its kind."""
+        return sum(
+            (one.backend, one.planted, one.run.environment.stack, one.run.layout, one.neighbour)
+            == (self.backend, self.planted, self.stack, self.layout, self.neighbour)
+            for one in sessions
+        )
 
 
 class Effect(Struct):
@@ -120,11 +150,33 @@ def write_session(session: CalibrationSession, folder: Path) -> Path:
     return path
 
 
-def next_case(cases: Sequence[Case], sessions: Iterable[CalibrationSession]) -> Case | None:
-    """The case of which the smallest share is done; None when the campaign is complete."""
-    done = Counter((session.backend, session.planted) for session in sessions)
-    open_ = [case for case in cases if done[case.backend, case.planted] < case.sessions]
-    return min(open_, key=lambda case: done[case.backend, case.planted] / case.sessions, default=None)
+def next_case(cases: Sequence[Case], sessions: Sequence[CalibrationSession]) -> Case | None:
+    """The case of which the smallest share is done, the first such one; None when the campaign is complete."""
+    done = {case: case.count(sessions) for case in cases}
+    open_ = [case for case in cases if done[case] < case.sessions]
+    return min(open_, key=lambda case: done[case] / case.sessions, default=None)
+
+
+def missing(cases: Iterable[Case], sessions: Sequence[CalibrationSession]) -> list[tuple[Case, int]]:
+    """The cases that are not complete, and how many sessions of each are."""
+    counted = [(case, case.count(sessions)) for case in cases]
+    return [(case, done) for case, done in counted if done < case.sessions]
+
+
+def minutes_left(
+    cases: Iterable[Case], sessions: Sequence[CalibrationSession], spent_min: Mapping[str, Sequence[float]]
+) -> float:
+    """About how long what is missing takes: as long a session as those of its stack took, else `SESSION_MIN`.
+
+    ``spent_min``: by stack, of sessions just measured, with what a run does not count (images that are built); where
+    there are none, the stored ones tell.
+    """
+    lengths: dict[str, list[float]] = {}
+    for one in sessions:
+        lengths.setdefault(one.run.environment.stack, []).append(one.run.wall_s / 60)
+    lengths |= {stack: list(spent) for stack, spent in spent_min.items() if spent}
+    means = {stack: sum(some) / len(some) for stack, some in lengths.items()}
+    return sum((c.sessions - done) * means.get(c.stack, SESSION_MIN) for c, done in missing(cases, sessions))
 
 
 def round_effects(session: CalibrationSession, metric: str) -> tuple[list[float], int]:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.calibration import false_alarms
+from scripts.calibration import false_alarms, stacks
 from scripts.calibration.campaign import (
     CalibrationSession,
+    Case,
     Effect,
     Noise,
     fit_priors,
@@ -52,9 +53,16 @@ def one_line(session: CalibrationSession, comparison: Comparison, priors: Mappin
 
 
 def render(
-    sessions: Sequence[CalibrationSession], others: Sequence[CalibrationSession], comparison: Comparison, path: Path
+    sessions: Sequence[CalibrationSession],
+    others: Sequence[CalibrationSession],
+    comparison: Comparison,
+    path: Path,
+    wanted: Sequence[Case] = (),
 ) -> dict[Path, bytes]:
-    """The document and its figures, by path. ``others``: sessions that were measured in other settings."""
+    """The document and its figures, by path.
+
+    ``others``: sessions that were measured in other settings; ``wanted``: what the campaign is to have.
+    """
     effects = summarize_effects(sessions, comparison)
     noise = measure_noise(sessions, comparison)
     planned = looks(sessions[0].run.profile, comparison)
@@ -112,7 +120,8 @@ def render(
         *_machine_table(sessions),
         "",
         *_scales([*curves, *unseen, *false_alarms.uncalibrated(recorded, comparison)], comparison),
-        *_settings(sessions, others),
+        *stacks.sections(sessions, others, comparison, wanted),
+        *_settings(sessions, [one for one in others if one.beside is None]),
         "## Simulated sessions",
         "",
         f"{false_alarms.SESSIONS} sessions each, judged by the same rules with their early ends: rounds drawn from the "
@@ -458,7 +467,8 @@ def _settings(sessions: Sequence[CalibrationSession], others: Sequence[Calibrati
 
 
 def _setting(setting: Setting) -> str:
+    chance = ", memory layout left to chance" if setting.randomised else ""
     return (
         f"{setting.stack}, {setting.layout}, {', '.join(map(str, setting.levels))} users, {setting.transactions} "
-        f"transactions, {setting.pairs} x {setting.window_s:g} s"
+        f"transactions, {setting.pairs} x {setting.window_s:g} s{chance}"
     )

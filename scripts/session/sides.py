@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +15,7 @@ from rich.console import Console
 
 from scripts import checkout, config
 from scripts.config import Backend, Config
-from scripts.model import Arm, Commit, PipelineError, Profile, Run, Struct
+from scripts.model import Arm, Commit, Environment, PipelineError, Profile, Run, Struct
 from scripts.parity.contract import check_parity, summarise
 from scripts.report import sentences
 from scripts.session.paired import PairedSession
@@ -116,10 +118,19 @@ def measure_sides(job: Job, sides: Sides, directory: Path, broken: list[BackendV
             job = job._replace(settings=msgspec.structs.replace(job.settings, backends=rest))
 
 
+Around = Callable[[Environment], AbstractContextManager[object]]
+"""What is there while a session measures, and not before or after it."""
+
+
 def measure_targets(
-    job: Job, targets: Sequence[Target], commits: tuple[Commit, Commit], directory: Path, say: Say
+    job: Job,
+    targets: Sequence[Target],
+    commits: tuple[Commit, Commit],
+    directory: Path,
+    say: Say,
+    around: Around = contextlib.nullcontext,
 ) -> Run:
-    """Bring both arms up, trace a request of each, and measure them against each other.
+    """Bring both arms up, trace a request of each, and measure them against each other, with something ``around``.
 
     ``commits``: of candidate and baseline. ``directory`` must have a folder ``logs``.
     """
@@ -138,5 +149,5 @@ def measure_targets(
             run = recorder.snapshot()
             return undecided(run, settings.compare, noise.priors_for(run))
 
-        with progress.shown():
+        with progress.shown(), around(stack.environment):
             return PairedSession(recorder, job.seed, settings.compare.layout, next_round).measure()

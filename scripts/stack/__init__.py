@@ -142,9 +142,10 @@ class Stack(Protocol):
         """CPU seconds so far of everything the stack has in cages, but for the generator."""
 
     def exchange(self, first: Instance, second: Instance) -> None:
-        """Stop two instances; started again, each has what the other had: port, folder, control group, account.
+        """Stop two instances; started again, each has what the other had: port, folder, account, and, where it outlives
+        the processes, control group.
 
-        What belongs to a place and not to the code then meets both. A stack that cannot do so leaves them as they are.
+        What belongs to a place and not to the code then meets both.
         """
 
 

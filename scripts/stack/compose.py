@@ -9,9 +9,10 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
@@ -20,9 +21,23 @@ from scripts.config import PROJECT, Config
 from scripts.cpus import parse_cpu_list
 from scripts.load import k6
 from scripts.model import Environment, Limits, PipelineError
-from scripts.stack import Instance, Say, Target, accounts, cage, cgroup_v1, composition, cores, engine, limits, machine
+from scripts.stack import (
+    Instance,
+    Say,
+    Target,
+    accounts,
+    cage,
+    cgroup_v1,
+    composition,
+    cores,
+    engine,
+    limits,
+    machine,
+    seccomp,
+)
 from scripts.stack.accounts import Database
 from scripts.stack.database import HOST, START_TIMEOUT_S, free_port
+from scripts.stack.layout import FIXED
 from scripts.stack.leftovers import is_gone, remove_leftovers, session_name
 from scripts.stack.process import uninterrupted, wait_until
 from scripts.stack.sessions import await_ready, choose_ports, memory_folder
@@ -37,59 +52,114 @@ print(json.dumps([platform.python_version(), {d.name.lower().replace('_', '-'): 
 
 
 class ContainerInstance:
-    """A backend in a container. ``python``: the version inside."""
+    """A backend in a container, which every restart makes anew. ``python``: the version inside.
+
+    ``make`` gives a new container for the slot, whose processes lie in memory as a seed says, or, without one, by
+    chance; ``create_database`` makes the target's database under an account's name.
+    """
 
     def __init__(
         self,
         target: Target,
-        url: str,
-        data_dir: Path,
-        container: engine.Container,
+        slot: composition.Slot,
         cpus: str,
         wanted: Limits,
-        renew_database: Callable[[], None],
+        log: Path,
+        make: Callable[[ContainerInstance, int | None], engine.Container],
+        create_database: Callable[[Target, str], None],
     ) -> None:
-        self.target, self.url, self.data_dir = target, url, data_dir
-        self._container, self._cpus, self._limits = container, cpus, wanted
-        self.account, self.slot_number = target.name, 0
-        self._renew_database = renew_database
+        self.target, self.slot = target, slot
+        self._cpus, self._limits, self._log = cpus, wanted, log
+        self._make, self._create_database = make, create_database
+        self._container: engine.Container | None = None
         self._earlier_cpu_s = 0.0
         self.packages: Mapping[str, str] = {}
         self.python = ""
 
-    def start(self) -> None:
-        """Find its processes and wait until it answers; then it is frozen."""
-        if self._container.alive:
-            self.cage = limits.cage_of(self._container.pid, self.target.name, self._cpus, self._limits)
+    @property
+    def url(self) -> str:
+        return self._url
+
+    @property
+    def data_dir(self) -> Path:
+        return self.slot.folder
+
+    @property
+    def slot_number(self) -> int:
+        return self.slot.number
+
+    @property
+    def account(self) -> str:
+        return self.slot.account
+
+    def start(self, seed: int | None = None) -> None:
+        """Wait until a new container answers; then it is frozen."""
+        container = self._container = self._make(self, seed)
+        self._url = f"http://{HOST}:{self.slot.port}"
+        if container.alive:
+            self.cage = limits.cage_of(container.pid, self.target.name, self._cpus, self._limits)
         await_ready(self)
+        direct = (container.address, self.target.backend.port)
+        if _takes_connections(*direct):  # without the engine's proxy, which takes CPU, and on any core
+            self._url = "http://{}:{}".format(*direct)
         if self.target.backend.packages and not self.packages:
-            self.python, installed = json.loads(self._container.run("python", "-c", DESCRIBE))
+            self.python, installed = json.loads(container.run("python", "-c", DESCRIBE))
             self.packages = {name: installed[name] for name in self.target.backend.packages if name in installed}
         self.freeze()
 
     @property
     def alive(self) -> bool:
-        return self._container.alive
+        return self._container is not None and self._container.alive
 
     def tail(self, lines: int = 20) -> str:
-        return self._container.tail(lines)
+        return self._container.tail(lines) if self._container else ""
 
     def freeze(self) -> None:
-        self._container.freeze()
+        if self._container:
+            self._container.freeze()
 
     def thaw(self) -> None:
-        self._container.thaw()
+        if self._container:
+            self._container.thaw()
 
     def restart(self, seed: int) -> None:
-        """The seed stays without effect: an engine does not let a container's address space be laid out."""
-        self._earlier_cpu_s = self.cpu_s()
-        self._renew_database()
-        self._container.restart()
-        self.start()
+        self.stop()
+        self._create_database(self.target, self.slot.account)
+        self.start(seed)
+
+    def stop(self) -> None:
+        """Its container is gone then, and what it has said is in its log."""
+        if self._container:
+            self._earlier_cpu_s = self.cpu_s()
+            self._container.remove(self._log)
+            self._container = None
+
+    def close(self) -> None:
+        """The engine removes the container."""
+        if self._container:
+            self._container.close()
+
+    def why_not_fixed(self) -> str:
+        """Why its processes cannot be started without address space randomisation; empty where they can."""
+        assert self._container is not None
+        self.thaw()
+        try:
+            self._container.run(*FIXED, "true")
+        except PipelineError as error:
+            return error.message
+        finally:
+            self.freeze()
+        return ""
 
     def cpu_s(self) -> float:
-        """CPU seconds of every process that it ever had (the engine makes a new group when it starts it again)."""
-        return self._earlier_cpu_s + self.cage.cpu_s()
+        """CPU seconds of every process that it ever had: each of its containers has a group of its own."""
+        return self._earlier_cpu_s + (self.cage.cpu_s() if self._container else 0.0)
+
+
+def _takes_connections(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=2):
+        return bool(host)
+    return False
 
 
 class ContainerDatabase(Database):
@@ -189,7 +259,11 @@ class ComposeStack:
         return self.database_cage.cpu_s() + sum(instance.cpu_s() for instance in self.instances)
 
     def exchange(self, first: Instance, second: Instance) -> None:
-        """They stay: a container keeps its port, its network and its environment for life."""
+        assert isinstance(first, ContainerInstance)
+        assert isinstance(second, ContainerInstance)
+        first.stop()
+        second.stop()
+        first.slot, second.slot = second.slot, first.slot
 
     def _start(self, cleaning: contextlib.ExitStack) -> None:
         config, targets = self._config, self._targets
@@ -212,22 +286,28 @@ class ComposeStack:
         folder = Path(cleaning.enter_context(memory_folder(MEMORY_NEEDED_MB)))
         database = ContainerDatabase(config.database.max_connections, free_port())
         self.database = database
-        place = composition.Place(
-            ports=ports,
-            database_port=database.published,
-            folder=folder,
-            accounts={target.name: database.account(target.name) for target in targets},
-        )
+        slots = {
+            target.name: composition.Slot(
+                number, ports[target.name], folder / f"{number:02}", target.name, database.account(target.name)
+            )
+            for number, target in enumerate(targets)
+        }
+        self._cpus, self._compose, self._randomised = cpus, self._engine.read(FILE), False
+        self._paired = len({target.arm for target in targets}) > 1
+        self._place = composition.Place(slots=slots, database_port=database.published, folder=folder)
+        if self._paired and self._engine.filters_calls():
+            profile = folder / "seccomp.json"
+            profile.write_text(json.dumps(seccomp.profile()))
+            self._place = msgspec.structs.replace(self._place, seccomp=str(profile))
         self._file = folder / "compose.json"
-        file = self._engine.read(FILE)
-        self._engine.write(composition.compose(file, config, targets, cpus, place), self._file)
+        file = self._compose
+        self._engine.write(self._model(), self._file)
         administrator = folder / composition.SETUP
         administrator.write_text(database.setup)
         administrator.chmod(0o644)  # for the server's user inside; nobody else gets into `folder`
-        for target in targets:
-            data_dir = composition.data_dir(place, target)
-            data_dir.mkdir()
-            data_dir.chmod(0o777)  # likewise
+        for slot in slots.values():
+            slot.folder.mkdir()
+            slot.folder.chmod(0o777)  # likewise
 
         self._engine.fetch(composition.base_images(file), self._say)
         cleaning.callback(self._engine.remove_superseded_images)
@@ -240,7 +320,7 @@ class ComposeStack:
         os.sched_setaffinity(0, parse_cpu_list(cpus.database))  # not even this program runs on the backend's CPU
         self._start_database(cleaning, cpus)
         self._say(f"starting {labels}")
-        self._start_backends(cleaning, place, cpus)
+        self._start_backends(cleaning)
         self.environment = Environment(
             stack="compose",
             **facts._asdict(),
@@ -253,7 +333,29 @@ class ComposeStack:
             backend_cpus=cpus.backend,
             database_cpus=cpus.database,
             generator_cpus=cpus.generator,
+            randomised=self._randomised,
         )
+
+    def _model(self) -> dict[str, Any]:
+        """What Compose is to start; each backend's container in the slot that it has now."""
+        now = {instance.target.name: instance.slot for instance in self.instances}
+        place = msgspec.structs.replace(self._place, slots={**self._place.slots, **now})
+        return composition.compose(self._compose, self._config, self._targets, self._cpus, place)
+
+    def _make(self, instance: ContainerInstance, seed: int | None) -> engine.Container:
+        """A new container for a backend, which starts it."""
+        name = instance.target.name
+        if seed is not None:
+            model = self._model()
+            model["services"][name] = composition.laid_out(
+                model["services"][name],
+                self._engine.command(composition.image(instance.target)),
+                seed,
+                fixed=not self._randomised,
+            )
+            self._engine.write(model, self._file)
+            self._engine.up(self._session, self._file, [name], self._logs)
+        return self._engine.container(self._session, name)
 
     def _start_database(self, cleaning: contextlib.ExitStack, cpus: cores.Cpus) -> None:
         place = "memory" if self._config.database.durability == "memory" else "a volume on disk"
@@ -266,24 +368,23 @@ class ComposeStack:
         for target in self._targets:
             self.database.create_database_for(target, target.name)
 
-    def _start_backends(self, cleaning: contextlib.ExitStack, place: composition.Place, cpus: cores.Cpus) -> None:
+    def _start_backends(self, cleaning: contextlib.ExitStack) -> None:
         self._engine.up(self._session, self._file, [target.name for target in self._targets], self._logs)
         for target in self._targets:
-            container = self._engine.container(self._session, target.name)
-            cleaning.callback(container.close)
-            self.instances += (
-                ContainerInstance(
-                    target,
-                    f"http://{HOST}:{place.ports[target.name]}",
-                    composition.data_dir(place, target),
-                    container,
-                    cpus.backend,
-                    target.limits or self._config.limits,
-                    partial(self.database.create_database_for, target, target.name),
-                ),
+            wanted = target.limits or self._config.limits
+            slot, log = self._place.slots[target.name], self._log(target.name)
+            instance = ContainerInstance(
+                target, slot, self._cpus.backend, wanted, log, self._make, self.database.create_database_for
             )
+            cleaning.callback(instance.close)
+            self.instances += (instance,)
         for instance in self.instances:
             instance.start()
+        if self._paired:
+            obstacles = [f"{i.target.name}: {text}" for i in self.instances if (text := i.why_not_fixed())]
+            self._randomised = bool(obstacles)
+            if obstacles:
+                self._say(f"how the arms lie in memory is left to chance, so they will differ more: {obstacles[0]}")
         missing = [f"{i.target.name}: {text}" for i in self.instances for text in i.cage.missing()]
         self.limited = not missing
         if missing and not self._allow_unlimited:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.config import PROJECT, Config
 from scripts.model import PipelineError, Struct
@@ -19,6 +19,7 @@ from scripts.stack.cage import MIB
 from scripts.stack.cores import Cpus
 from scripts.stack.database import server_options
 from scripts.stack.engine import IMAGE
+from scripts.stack.layout import FIXED, lay_out
 
 DATABASE = "mysql"
 DATABASE_PORT = 3306
@@ -31,17 +32,31 @@ SETUP = "administrator.sql"
 Service = dict[str, Any]
 
 
+class Slot(NamedTuple):
+    """All that a backend's container has beside its image and its limits, and that two arms can exchange.
+
+    ``port``: of this machine. ``folder``: where its file operations take place, as seen from outside. ``variables``:
+    those with which it logs in as ``account``.
+    """
+
+    number: int
+    port: int
+    folder: Path
+    account: str
+    variables: Mapping[str, str]
+
+
 class Place(Struct):
     """Where a session's containers find things.
 
-    ``ports``: of this machine, by target name; ``database_port`` likewise. ``folder``: of the session, in memory.
-    ``accounts``: by target name, the variables with which it logs in.
+    ``slots``: by target name. ``database_port``: of this machine. ``folder``: of the session, in memory. ``seccomp``:
+    the file of a profile of system calls for the backends, empty for the engine's own.
     """
 
-    ports: Mapping[str, int]
+    slots: Mapping[str, Slot]
     database_port: int
     folder: Path
-    accounts: Mapping[str, Mapping[str, str]]
+    seccomp: str = ""
 
 
 def image(target: Target) -> str:
@@ -57,11 +72,6 @@ def base_images(file: Mapping[str, Any]) -> list[str]:
         arguments = (build.get("args") or {}) if build else {"IMAGE": service["image"]}
         names += [value for name, value in arguments.items() if name.endswith("IMAGE")]
     return list(dict.fromkeys(names))
-
-
-def data_dir(place: Place, target: Target) -> Path:
-    """Where a target's file operations take place, as seen from outside its container."""
-    return place.folder / target.name
 
 
 def compose(file: Mapping[str, Any], config: Config, targets: Sequence[Target], cpus: Cpus, place: Place) -> Service:
@@ -114,23 +124,42 @@ def _database(service: Service, config: Config, cpus: Cpus, place: Place) -> Ser
 
 
 def _backend(service: Service, config: Config, target: Target, cpus: Cpus, place: Place) -> Service:
-    service = _alone(service)
+    service, slot = _alone(service), place.slots[target.name]
     limits = target.limits or config.limits
     service["image"] = image(target)
     service["build"] = _build(service["build"], target)
     service["cpuset"] = cpus.backend
     service["cpus"] = limits.cpus
     service["mem_limit"] = service["memswap_limit"] = str(limits.memory_mb * MIB)
-    service["ports"] = [_published(place.ports[target.name], target.backend.port)]
+    service["ports"] = [_published(slot.port, target.backend.port)]
     service["environment"] = {
         **(service.get("environment") or {}),
         **config.environment,
-        **place.accounts[target.name],
+        **slot.variables,
         "BIND": f"0.0.0.0:{target.backend.port}",
     }
     # A folder of this machine's memory, so that the files can be watched from outside.
     service["tmpfs"] = [path for path in service.get("tmpfs", ()) if not path.startswith("/data")]
-    service["volumes"] = [_bound(data_dir(place, target), "/data")]
+    service["volumes"] = [_bound(slot.folder, "/data")]
+    if place.seccomp:
+        service["security_opt"] = [*service.get("security_opt", ()), f"seccomp:{place.seccomp}"]
+    return service
+
+
+def laid_out(service: Service, image: tuple[Sequence[str], Sequence[str]], seed: int, *, fixed: bool) -> Service:
+    """A backend's service so that how it lies in memory follows from ``seed``.
+
+    ``image``: its own entry point and command, which the service may replace. ``fixed``: without address space
+    randomisation, which the engine must allow and the image must have setarch(8) for.
+    """
+    service = {**service, "environment": lay_out(service["environment"], seed)}
+    if fixed:
+        entrypoint, command = image
+        if service.get("entrypoint") is not None:
+            entrypoint, command = service["entrypoint"], ()
+        if service.get("command") is not None:
+            command = service["command"]
+        service["entrypoint"], service["command"] = [*FIXED, *entrypoint, *command], []
     return service
 
 

@@ -145,11 +145,22 @@ class Engine:
             raise PipelineError(f"the container of {service} is gone", "something else has removed it; run this again")
         return Container(service, found[0])
 
+    def filters_calls(self) -> bool:
+        """Whether it lets containers make only some system calls; the kernel may have been built without that."""
+        with _answering("its security options"):
+            return any("seccomp" in option for option in self._client.info().get("SecurityOptions") or ())
+
+    def command(self, image: str) -> tuple[list[str], list[str]]:
+        """An image's entry point and command."""
+        with _answering(image):
+            config = self._client.images.get(image).attrs["Config"]
+        return config.get("Entrypoint") or [], config.get("Cmd") or []
+
     def keep_logs(self, project: str, name: Callable[[str], Path]) -> None:
-        """Write what each container of the project has said to the file that ``name`` gives for its service."""
+        """Add what each container of the project has said to the file that ``name`` gives for its service."""
         with _answering("keeping the containers' logs"):
             for raw in self._containers(project):
-                name(raw.labels[SERVICE]).write_text(_text(raw.logs()))
+                _keep_log(raw, name(raw.labels[SERVICE]))
 
     def remove(self, project: str) -> None:
         """Remove the project's containers, killing them, its networks and its volumes."""
@@ -231,6 +242,12 @@ class Container:
             raise PipelineError(f"{self.name}: {command[0]} ended with code {code}: {text[-500:]}", "see its log")
         return text
 
+    @property
+    def address(self) -> str:
+        """Where it is on the engine's bridge, which this machine is on as well."""
+        networks = self._raw.attrs["NetworkSettings"]["Networks"].values()
+        return next((str(network["IPAddress"]) for network in networks if network["IPAddress"]), "")
+
     def freeze(self) -> None:
         """Stop it from running, so that it costs nothing until `thaw`."""
         if not self._frozen and self.alive:
@@ -244,12 +261,12 @@ class Container:
                 self._raw.unpause()
         self._frozen = False
 
-    def restart(self) -> None:
-        """End its processes and start new ones."""
-        self.thaw()
+    def remove(self, log: Path) -> None:
+        """Kill its processes and remove it; what it has said is added to ``log``."""
         with _answering(self.name):
-            self._raw.restart(timeout=10)
-        self._attach()
+            _keep_log(self._raw, log)
+            self._raw.remove(force=True, v=True)
+        self.close()
 
 
 class _Compose:
@@ -284,6 +301,11 @@ class _Compose:
 
     def tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+
+
+def _keep_log(raw: Raw, log: Path) -> None:
+    with log.open("a") as file:
+        file.write(_text(raw.logs()))
 
 
 def _text(output: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,12 @@ from scripts.model import Environment, Limits, PipelineError
 from scripts.stack import Instance, Say, Target, cage, cores, engine, environments, limits, machine, naming, packages
 from scripts.stack.database import DatabaseServer
 from scripts.stack.database import provide as provide_database
+from scripts.stack.layout import FIXED, lay_out
 from scripts.stack.leftovers import CACHE, is_gone, remove_leftovers, session_folder, session_name
 from scripts.stack.process import Process, preparing, uninterrupted
 from scripts.stack.sessions import await_ready, check_port_free, choose_ports, memory_folder
 
 MEMORY_NEEDED_MB = 1024  # the database's data, and the backends' files
-ENVIRONMENT_BYTES = 16_384
 
 
 class Slot(NamedTuple):
@@ -92,7 +91,7 @@ class NativeInstance:
         command = [str(self._python), "-m", "gunicorn"]
         if seed is not None:
             environment = lay_out(environment, seed)
-            command = ["setarch", "--addr-no-randomize", *command]
+            command = [*FIXED, *command]
         self._process = Process(self.target.name, command, log=self.log, cage=cage, cwd=app, env=environment)
 
     @property
@@ -239,20 +238,6 @@ class NativeStack:
             database_cpus=cpus.database,
             generator_cpus=cpus.generator,
         )
-
-
-def lay_out(environment: Mapping[str, str], seed: int) -> dict[str, str]:
-    """The environment with what decides how a Python process lies in memory: hash seed, and size of the environment.
-
-    How a process happens to lie in memory makes it up to a percent slower or faster for as long as it lives: address
-    space randomisation, the order of hashes, and even the size of the environment, which moves the stack (Mytkowicz et
-    al., "Producing wrong data without doing anything obviously wrong!", ASPLOS 2009). All of it follows from ``seed``
-    here: the same for both arms of a round, where it cancels, and another one in the next round.
-    """
-    values = {**environment, "PYTHONHASHSEED": f"{seed % 2**32:010}", "LAYOUT": ""}
-    size = ENVIRONMENT_BYTES + 16 * random.Random(seed).randrange(256)
-    values["LAYOUT"] = "x" * (size - sum(len(f"{key}={value}") + 1 for key, value in values.items()))
-    return values
 
 
 def _place(settings: DatabaseSettings) -> str:

@@ -31,6 +31,7 @@ class Setting(Struct):
     transactions: int
     pairs: int
     window_s: float
+    randomised: bool = False
 
 
 class Noise(Struct):
@@ -60,6 +61,7 @@ def setting_of(run: Run) -> Setting:
         transactions=run.workload.transactions if run.workload else 0,
         pairs=run.profile.pairs,
         window_s=run.profile.duration_s,
+        randomised=run.environment.randomised,
     )
 
 

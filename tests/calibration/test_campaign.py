@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from scripts import config
-from scripts.calibration import campaign, false_alarms
+from scripts.calibration import campaign, false_alarms, plan, stacks
 from scripts.calibration import text as calibration_text
 from scripts.calibration.campaign import CalibrationSession, Case
+from scripts.calibration.neighbour import Beside, kinds
+from scripts.calibration.neighbour import parse as parse_neighbour
 from scripts.model import PipelineError
 from scripts.session.plant import Planted, parse
 from scripts.statistics import simulate
@@ -28,7 +30,7 @@ NONE = Planted(kind="none")
 
 def session(seed: int, planted: Planted = NONE, backend: str = "fastapi", noise: float = 0.005) -> CalibrationSession:
     run = make_paired_run(seed, backends=(backend,), rounds=14, of=14, noise=noise, slower=planted.size)
-    run = msgspec.structs.replace(run, id=f"{planted.text.replace(':', '-')}-{backend}-{seed}")
+    run = msgspec.structs.replace(run, id=f"{planted.text.replace(':', '-')}-{backend}-{seed}", layout="duet")
     return CalibrationSession(schema_version=1, planted=planted, run=run)
 
 
@@ -52,6 +54,93 @@ def test_a_campaign_goes_on_where_it_was() -> None:
         order.append(case.backend)
         stored.append(session(len(stored), backend=case.backend))
     assert order == ["fastapi", "django_wsgi"] * 2
+
+
+def test_the_whole_campaign_has_what_was_promised_and_begins_with_what_tells_most() -> None:
+    names = [backend.name for backend in config.load().backends]
+    cases = plan.campaign(names)
+    assert len(set(cases)) == len(cases), "no case twice, which would be done as soon as one is"
+
+    def number(**wanted: object) -> int:
+        return sum(c.sessions for c in cases if all(getattr(c, key) == value for key, value in wanted.items()))
+
+    for stack in ("native", "compose"):
+        assert number(planted=NONE, stack=stack, neighbour=None) == 40
+        for share in (0.01, 0.02):
+            assert number(planted=Planted(kind="cpu", size=share), stack=stack, neighbour=None) == 12
+        for kind in ("statement", "sleep", "memory", "quota"):
+            assert sum(c.sessions for c in cases if c.planted.kind == kind and c.stack == stack) >= 4
+    beside = [case for case in cases if case.neighbour]
+    assert {case.neighbour for case in beside} == set(kinds())
+    assert sum(case.sessions for case in beside if case.planted == NONE) >= 24
+    assert sum(case.sessions for case in beside if case.planted == Planted(kind="cpu", size=0.02)) >= 12
+    assert {case.stack for case in beside} == {"native", "compose"}
+    first = campaign.next_case(cases, [])
+    assert first is not None
+    assert (first.planted, first.stack, first.neighbour) == (NONE, "compose", None)
+
+
+def test_sessions_beside_a_neighbour_are_cases_of_their_own() -> None:
+    neighbour = parse_neighbour("backend:0.3")
+    quiet = Case(backend="fastapi", planted=NONE, sessions=2)
+    loud = msgspec.structs.replace(quiet, neighbour=neighbour, sessions=1)
+    one, other = session(1), msgspec.structs.replace(session(2), beside=Beside(neighbour=neighbour, seed=3, cpus=0.3))
+    assert (quiet.count([one, other]), loud.count([one, other])) == (1, 1)
+    assert campaign.missing([quiet, loud], [one, other]) == [(quiet, 1)]
+    assert plan.store(quiet) == "native-duet"
+    assert plan.store(loud) == "native-duet-neighbours"
+    contained = msgspec.structs.replace(quiet, stack="compose")
+    assert contained.count([one, other]) == 0
+    assert loud.text == "fastapi, none, native duet, beside backend:0.3:steady"
+
+
+def test_the_time_left_is_that_of_sessions_of_the_same_stack() -> None:
+    cases = [Case(backend="fastapi", planted=NONE, sessions=3, stack=stack) for stack in ("native", "compose")]
+    stored = session(1)
+    minutes = stored.run.wall_s / 60
+    assert campaign.minutes_left(cases, [stored], {}) == pytest.approx(2 * minutes + 3 * campaign.SESSION_MIN)
+    assert campaign.minutes_left(cases, [stored], {"compose": [4.0, 6.0]}) == pytest.approx(2 * minutes + 15)
+    assert campaign.minutes_left(cases, [stored], {"native": [10.0]}) == pytest.approx(20 + 3 * campaign.SESSION_MIN)
+
+
+def test_a_session_of_before_there_were_neighbours_had_none(tmp_path: Path) -> None:
+    path = campaign.write_session(session(1), tmp_path)
+    path.write_bytes(path.read_bytes().replace(b',"beside":null', b""))
+    (one,) = campaign.read_sessions(tmp_path)
+    assert one.neighbour is None
+
+
+def in_containers(one: CalibrationSession, *, randomised: bool = False) -> CalibrationSession:
+    environment = msgspec.structs.replace(one.run.environment, stack="compose", randomised=randomised)
+    return msgspec.structs.replace(one, run=msgspec.structs.replace(one.run, environment=environment))
+
+
+def test_both_stacks_are_shown_side_by_side_and_sessions_by_neighbour() -> None:
+    natively = [session(seed) for seed in range(3)]
+    contained = [in_containers(session(seed, noise=0.01)) for seed in range(10, 13)]
+    chance = [in_containers(session(20), randomised=True)]
+    beside = Beside(neighbour=parse_neighbour("both:0.5:bursts"), seed=3, cpus=0.97)
+    loud = [msgspec.structs.replace(session(seed, noise=0.02), beside=beside) for seed in range(30, 33)]
+    wanted = [Case(backend="fastapi", planted=NONE, sessions=4, stack=stack) for stack in ("native", "compose")]
+    text = "\n".join(stacks.sections(natively, [*contained, *chance, *loud], TERMS, wanted))
+    row = next(line for line in text.splitlines() if line.startswith("| fastapi | CPU per request | 3, 42 |"))
+    native_sd, contained_sd = float(row.split("|")[4].strip(" %")), float(row.split("|")[7].strip(" %"))
+    assert contained_sd == pytest.approx(2 * native_sd, rel=0.3), "and nothing of what was left to chance is in it"
+    assert "| both:0.5:bursts:" not in text
+    found = next(
+        line for line in text.splitlines() if line.startswith("| both:0.5:bursts | native | none | fastapi | 3")
+    )
+    assert "| 0.97 | 0 | x " in found
+    assert "**0 of 3 sessions of the same code beside a neighbour say a change.**" in text
+    assert "| none, duet | native | 1 | 4 |" in text
+    assert "| none, duet | compose | 1 | 4 |" in text, text
+
+
+def test_what_has_not_been_measured_is_said() -> None:
+    text = "\n".join(stacks.sections([session(1), session(2)], [], TERMS, []))
+    assert "**Nothing has been measured in containers in this setting.**" in text
+    assert "**No session has had a neighbour so far.**" in text
+    assert "the campaign is complete" in text
 
 
 def test_sessions_are_stored_and_a_damaged_one_is_named(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from scripts import config
 from scripts.config import ROOT
 from scripts.model import Limits, PipelineError
 from scripts.stack import Target, candidates, composition
-from scripts.stack.composition import Place, base_images
+from scripts.stack.composition import Place, Slot, base_images
 from scripts.stack.cores import Cpus
 from scripts.stack.database import server_options
+from scripts.stack.layout import lay_out
 
 SETTINGS = config.load()
 CPUS = Cpus("3", "0-1", "2")
@@ -38,12 +39,11 @@ SERVICES = FILE["services"]
 
 
 def place(targets: tuple[Target, ...], folder: Path = Path("/dev/shm/bench-7-x")) -> Place:
-    return Place(
-        ports={target.name: 20000 + number for number, target in enumerate(targets)},
-        database_port=30000,
-        folder=folder,
-        accounts={target.name: {"DATABASE_PASSWORD": f"secret of {target.name}"} for target in targets},
-    )
+    slots = {
+        t.name: Slot(n, 20000 + n, folder / f"{n:02}", t.name, {"DATABASE_PASSWORD": f"secret of {t.name}"})
+        for n, t in enumerate(targets)
+    }
+    return Place(slots=slots, database_port=30000, folder=folder)
 
 
 @pytest.mark.parametrize("backend", SETTINGS.backends, ids=lambda backend: backend.name)
@@ -98,8 +98,8 @@ def test_two_arms_of_a_backend_differ_in_what_they_must():
     assert two["environment"]["BIND"] == one["environment"]["BIND"] == "0.0.0.0:18000"
     assert two["environment"]["DATABASE_PASSWORD"] == "secret of fastapi_baseline"
     assert [v["source"] for v in (one["volumes"][0], two["volumes"][0])] == [
-        "/dev/shm/bench-7-x/fastapi",
-        "/dev/shm/bench-7-x/fastapi_baseline",
+        "/dev/shm/bench-7-x/00",
+        "/dev/shm/bench-7-x/01",
     ]
     unlike = {key for key in one if one[key] != two[key]}
     assert unlike == {"image", "build", "cpus", "ports", "environment", "volumes"}
@@ -116,6 +116,44 @@ def test_a_session_pins_and_checks_nothing_inside():
     assert services["fastapi"]["environment"]["WORKLOAD_TRANSACTIONS"] == "8"
     assert services["fastapi"]["mem_limit"] == str(2048 << 20)
     assert read() == FILE, "the file's model is not changed"
+
+
+@pytest.mark.parametrize(
+    ("service", "image", "argv"),
+    [
+        ({}, ([], ["gunicorn"]), ["gunicorn"]),
+        ({}, (["/entry"], ["serve", "now"]), ["/entry", "serve", "now"]),
+        ({"entrypoint": None, "command": None}, (["/entry"], ["serve"]), ["/entry", "serve"]),
+        ({"command": ["other"]}, (["/entry"], ["serve"]), ["/entry", "other"]),
+        ({"entrypoint": ["/own"]}, (["/entry"], ["serve"]), ["/own"]),
+        ({"entrypoint": ["/own"], "command": ["it"]}, (["/entry"], ["serve"]), ["/own", "it"]),
+    ],
+)
+def test_what_lies_in_memory_by_a_seed_runs_what_it_would(service, image, argv):
+    service = {**service, "environment": {"A": "b", "PORT": 1}}
+    found = composition.laid_out(service, image, 7, fixed=True)
+    assert found["entrypoint"] == ["setarch", "linux64", "-R", *argv]
+    assert found["command"] == []
+    assert found["environment"] == lay_out(service["environment"], 7)
+    free = composition.laid_out(service, image, 7, fixed=False)
+    assert {key: free[key] for key in service if key != "environment"} == {
+        key: value for key, value in service.items() if key != "environment"
+    }, "left to chance, but for hashes and the environment's size"
+    assert free["environment"] == found["environment"]
+    assert "LAYOUT" not in service["environment"]
+
+
+def test_only_backends_of_two_arms_get_a_profile_of_calls():
+    targets = candidates(SETTINGS, ROOT)
+    own = msgspec.structs.replace(place(targets), seccomp="/dev/shm/bench-7-x/seccomp.json")
+    services = composition.compose(FILE, SETTINGS, targets, CPUS, own)["services"]
+    assert services["fastapi"]["security_opt"] == [
+        "no-new-privileges:true",
+        "seccomp:/dev/shm/bench-7-x/seccomp.json",
+    ]
+    assert services["mysql"]["security_opt"] == ["no-new-privileges:true"]
+    services = composition.compose(FILE, SETTINGS, targets, CPUS, place(targets))["services"]
+    assert services["fastapi"]["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_data_on_disk_is_a_volume():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -13,12 +16,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scripts import config, records
 from scripts.config import ROOT
-from scripts.model import PipelineError
-from scripts.stack import engine, leftovers
+from scripts.model import Arm, PipelineError
+from scripts.stack import Target, composition, engine, leftovers, seccomp
+from scripts.stack.compose import ComposeStack
 from scripts.stack.process import wait_until
 from tests.processes import running as processes_with
 from tests.steps.test_bench import LONG, TINY, Bench, bench, session_processes
@@ -64,6 +69,69 @@ def test_the_next_session_removes_what_a_killed_one_left(bench: Start, tmp_path:
     assert project not in found.projects()
     running.assert_nothing_left()
     assert records.read_run(next(tmp_path.glob("*.partial")) / "run.json").environment.durability == "disk"
+
+
+CALLS = """\
+import ctypes, json, os
+c = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    return c.syscall(number, *map(ctypes.c_ulong, arguments)) >= 0 or ctypes.get_errno()
+found = {
+    "no randomisation": call(135, 0x40000),
+    "as it is": call(135, 0xFFFFFFFF),
+    "another personality": call(135, 0x8),
+    "socket": call(41, 2, 1, 0),
+    "vsock": call(41, 40, 1, 0),
+    "unshare": call(272, 0x10000000),
+    "clone3": call(435, 0, 0),
+    "mount": call(165, 0, 0, 0, 0, 0),
+    "bpf": call(321, 0, 0, 0),
+    "perf_event_open": call(298, 0, 0, 0, 0, 0),
+    "keyctl": call(250, 0, 0, 0, 0, 0),
+    "io_uring_setup": call(425, 1, 0),
+    "userfaultfd": call(323, 0),
+    "ptrace": call(101, 0, 0, 0, 0),
+}
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of its system calls")
+def test_the_profile_of_calls_lets_personality_through_and_little_else(tmp_path: Path, found: engine.Engine) -> None:
+    file = tmp_path / "seccomp.json"
+    file.write_text(json.dumps(seccomp.profile()))
+    image = composition.base_images(found.read(ROOT / "docker-compose.yml"))[-1]
+    closed = ["--rm", "--read-only", "--cap-drop=ALL", "--user=10001", "--security-opt=no-new-privileges:true"]
+    command = ["docker", "run", *closed, f"--security-opt=seccomp={file}", image, "python3", "-c", CALLS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    allowed = {name for name, answer in said.items() if answer is True}
+    assert allowed == {"no randomisation", "as it is", "socket"}
+    assert said.pop("clone3") == errno.ENOSYS, "libraries then take clone, whose flags can be seen"
+    assert {answer for name, answer in said.items() if name not in allowed} == {errno.EPERM}
+
+
+def test_an_engine_that_refuses_a_layout_leaves_it_to_chance_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine.Engine, "filters_calls", lambda _: False)  # so its own profile stays in force
+    backend = config.find(config.load().backends, "fastapi", "backend")
+    settings = msgspec.structs.replace(config.load(), backends=(backend,))
+    arms: tuple[Arm, ...] = ("candidate", "baseline")
+    said: list[str] = []
+    targets = [Target.of(backend, ROOT, arm) for arm in arms]
+    with ComposeStack(settings, targets, tmp_path, said.append) as stack:
+        assert stack.environment.randomised
+        for instance in stack.instances:
+            instance.restart(7)
+        hashes = [
+            re.findall(rb"PYTHONHASHSEED=\d+", Path(f"/proc/{instance.cage.pids()[-1]}/environ").read_bytes())
+            for instance in stack.instances
+        ]
+        assert hashes[0] == hashes[1] != []
+    assert any("left to chance" in line for line in said)
 
 
 def test_dollars_of_a_path_or_a_value_are_none_of_composes(found: engine.Engine, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.stack.native import lay_out
+from scripts.stack.layout import lay_out
 
 VALUES = st.dictionaries(
     st.from_regex(r"[A-Z]{1,10}", fullmatch=True).filter(lambda name: name not in ("LAYOUT", "PYTHONHASHSEED")),

@@ -195,16 +195,48 @@ def test_a_restart_gives_new_processes_with_the_same_limits(stack: Stack) -> Non
         work(instance, 2)
 
 
+def test_arms_lie_alike_in_memory_and_otherwise_in_the_next_round(stack: Stack) -> None:
+    """Addresses, hashes and the environment's size; each process has no address space randomisation."""
+    assert not stack.environment.randomised
+    seen = []
+    for seed in (7, 7, 8):
+        for instance in stack.instances:
+            instance.restart(seed)
+        one, other = map(layouts, stack.instances)
+        assert one == other
+        assert len(one) >= 2, "gunicorn and its worker"
+        seen.append(one)
+    assert seen[0] == seen[1], "it follows from the seed"
+    assert seen[1] != seen[2]
+
+
+def layouts(instance: Instance) -> list[tuple[object, ...]]:
+    """Of each of the server's processes: personality, hash seed, environment's size, where heap and stack begin."""
+    found: list[tuple[object, ...]] = []
+    for pid in sorted(instance.cage.pids()):
+        process = Path(f"/proc/{pid}")
+        if "python" in str((process / "exe").readlink()):  # and not what a container has as its init
+            environment = (process / "environ").read_bytes()
+            hashes = [value for value in environment.split(b"\0") if value.startswith(b"PYTHONHASHSEED=")]
+            areas = {line.split()[-1]: line.split("-")[0] for line in (process / "maps").read_text().splitlines()}
+            personality = (process / "personality").read_text().strip()
+            assert personality == "00040000"
+            found.append((hashes, len(environment) // 16, areas["[heap]"], areas["[vdso]"]))
+    return found
+
+
 def test_arms_that_exchange_places_keep_their_code_and_limits(kind: str, stack: Stack) -> None:
+    def place(instance: Instance) -> tuple[object, ...]:
+        cage = instance.cage if kind == "native" else None  # a container's is new with each restart
+        return instance.slot_number, instance.data_dir, instance.account, cage
+
     candidate, baseline = stack.instances
-    places = [(i.url, i.data_dir, i.account, i.cage) for i in (candidate, baseline)]
+    places = [place(i) for i in (candidate, baseline)]
+    assert len({number for number, *_ in places}) == 2
     stack.exchange(candidate, baseline)
     for instance in (candidate, baseline):
         instance.restart(2)
-    if kind == "native":
-        assert [(i.url, i.data_dir, i.account, i.cage) for i in (baseline, candidate)] == places
-    else:
-        assert [i.account for i in (candidate, baseline)] == [account for _, _, account, _ in places]
+    assert [place(i) for i in (baseline, candidate)] == places
     assert candidate.cage.limits_in_force() == config.load().limits
     assert baseline.cage.limits_in_force() == TIGHT
     for instance, status in ((candidate, "ok"), (baseline, "fine")):

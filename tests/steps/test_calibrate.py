@@ -9,6 +9,7 @@ import pytest
 
 from scripts.calibration import campaign
 from scripts.model import METRICS
+from tests.processes import running as processes_with
 from tests.steps.test_bench import Bench, bench  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.stack
@@ -51,6 +52,42 @@ def test_a_campaign_sleeps_allocates_and_goes_on(bench: Callable[..., Bench], tm
     assert ratio("memory", "peak_memory_mb") > 3
 
 
+@pytest.mark.docker
+@pytest.mark.usefixtures("compose")
+def test_a_neighbour_is_recorded_with_its_session_in_containers_and_natively(
+    bench: Callable[..., Bench],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    for stack in ("native", "compose"):
+        running = bench(
+            *("--cases", "none=1", "--backends", "fastapi", "--store", str(tmp_path), *SHORT),
+            *("--neighbour", "other:0.3"),
+            step="calibrate",
+            stack=stack,
+        )
+        assert running.end() == 0, running.text
+        assert f"[1/1] fastapi, none, {stack} duet, beside other:0.3:steady; about " in running.text
+        (session,) = campaign.read_sessions(tmp_path / f"{stack}-duet-neighbours-2-users")
+        assert session.beside is not None
+        assert session.beside.neighbour.text == "other:0.3:steady"
+        assert session.beside.cpus == pytest.approx(0.3, abs=0.08)
+        assert not session.run.environment.randomised
+        assert {(b.round, b.arm, b.slot) for b in session.run.blocks} == {
+            (1, "candidate", 0), (1, "baseline", 1), (2, "candidate", 1), (2, "baseline", 0)
+        }  # fmt: skip
+        assert not processes_with("scripts.calibration.neighbour")
+
+
+def test_what_is_missing_is_listed_without_measuring(bench: Callable[..., Bench], tmp_path: Path) -> None:  # noqa: F811
+    running = bench("--missing", "--list", "--store", str(tmp_path), step="calibrate")
+    assert running.end() == 0, running.text
+    lines = running.text.splitlines()
+    assert "0 of 10: fastapi, none, compose duet" in lines[0]
+    assert "0 of 1: fastapi, quota:0.05, native alternating" in running.text
+    assert lines[-1].endswith(" min")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_request_costs_must_be_known_before_it_is_raised(
     bench: Callable[..., Bench],  # noqa: F811
     tmp_path: Path,
@@ -67,6 +104,7 @@ def test_what_a_request_costs_must_be_known_before_it_is_raised(
     [
         (("--cases", "none"), "no number of sessions"),
         (("--cases", "magic:1=2"), "is no slow-down"),
+        (("--neighbour", "backend:3"), "no neighbour"),
         (("--report",), "no session is stored there"),
     ],
 )
