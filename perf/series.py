@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from scripts.model import Struct
 
-Noise = Literal["independent", "heavy-tailed", "outliers", "AR(1)", "drift"]
+Noise = Literal[
+    "independent", "heavy-tailed", "outliers", "AR(1)", "drift", "wander", "random walk", "two states", "three states",
+    "sticky states", "bad runs together", "growing spread", "rounded",
+]  # fmt: skip
 NOISES: tuple[Noise, ...] = get_args(Noise)
 
 SIZES = (0.03, 0.05, 0.10, 0.20)
@@ -30,6 +33,14 @@ OUTLIER_SHARE = (0.01, 0.05)
 OUTLIER_SIZE = (0.2, 1.0)
 AUTOCORRELATION = (0.2, 0.6)
 DRIFT_RANGE = (0.02, 0.08)
+WANDER = 0.98
+WALK = 0.1
+STATES = (0.14, 0.70)
+SHARE = (0.2, 0.5)
+LASTING = (2.0, 6.0)
+TOGETHER = (0.03, 0.15)
+GROWTH = (2.0, 5.0)
+TICK = (1.0, 3.0)
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,25 +94,67 @@ def disturbance(rng: np.random.Generator, noise: Noise, noise_cv: float, length:
 
     *heavy-tailed*: Student t with `TAIL_DEGREES` degrees of freedom. *outliers*: single bad runs, three in four of them
     upwards. *AR(1)*: a coefficient in `AUTOCORRELATION`. *drift*: half of the series drift in a line, half in a sine
-    of half to one and a half periods, over `DRIFT_RANGE` from lowest to highest.
+    of half to one and a half periods, over `DRIFT_RANGE` from lowest to highest. *wander*: an AR(1) with coefficient
+    `WANDER`, with the standard deviation of the noise. *random walk*: of steps `WALK` times the noise. *two states*,
+    *three states*: every run is in one of so many speeds, a ratio in `STATES` (a logarithm) between the first and the
+    last, the first in a share in `SHARE`. *sticky states*: two, which last `LASTING` runs in the mean. *bad runs
+    together*: a share in `TOGETHER` of the runs is slower, in groups of `LASTING`. *growing spread*: `GROWTH` times
+    from first to last. *rounded*: to ticks of `TICK` times the noise.
     """
-    normal = rng.standard_normal(length)
-    if noise == "independent":
-        return np.asarray(noise_cv * normal)
+    normal = noise_cv * rng.standard_normal(length)
     if noise == "heavy-tailed":
         return np.asarray(noise_cv * rng.standard_t(TAIL_DEGREES, length) / np.sqrt(TAIL_DEGREES / (TAIL_DEGREES - 2)))
     if noise == "outliers":
         hit = rng.random(length) < rng.uniform(*OUTLIER_SHARE)
         size = np.log1p(rng.uniform(*OUTLIER_SIZE, length)) * np.where(rng.random(length) < 0.75, 1.0, -1.0)
-        return np.asarray(noise_cv * normal + hit * size)
+        return np.asarray(normal + hit * size)
     if noise == "AR(1)":
-        coefficient = rng.uniform(*AUTOCORRELATION)
-        correlated = normal.copy()
-        for index in range(1, length):
-            innovation = np.sqrt(1 - coefficient**2) * normal[index]
-            correlated[index] = coefficient * correlated[index - 1] + innovation
-        return noise_cv * correlated
+        return noise_cv * autoregressive(normal / noise_cv, rng.uniform(*AUTOCORRELATION))
+    if noise == "drift":
+        return normal + _drift(rng, length)
+    if noise == "wander":
+        return normal + autoregressive(noise_cv * rng.standard_normal(length), WANDER)
+    if noise == "random walk":
+        return normal + WALK * noise_cv * np.cumsum(rng.standard_normal(length))
+    if noise in ("two states", "three states"):
+        speeds = np.linspace(0.0, 1.0, 2 if noise == "two states" else 3)
+        share = rng.uniform(*SHARE)
+        shares = np.concatenate(([share], np.full(speeds.size - 1, (1 - share) / (speeds.size - 1))))
+        return np.asarray(normal + rng.uniform(*STATES) * rng.choice(speeds, length, p=shares))
+    if noise == "sticky states":
+        return normal + rng.uniform(*STATES) * _sticky(rng, length, rng.uniform(*SHARE))
+    if noise == "bad runs together":
+        return normal + rng.uniform(*STATES) * _sticky(rng, length, rng.uniform(*TOGETHER)) * rng.uniform(
+            0.3, 1, length
+        )
+    if noise == "growing spread":
+        return np.asarray(normal * np.geomspace(1.0, rng.uniform(*GROWTH), length))
+    if noise == "rounded":
+        tick = noise_cv * rng.uniform(*TICK)
+        return np.asarray(np.round(normal / tick + rng.random()) * tick)
+    return normal
+
+
+def autoregressive(normal: Floats, coefficient: float) -> Floats:
+    """AR(1) with the standard deviation of the independent values that it is made of."""
+    correlated = normal.copy()
+    for index in range(1, normal.size):
+        correlated[index] = coefficient * correlated[index - 1] + np.sqrt(1 - coefficient**2) * normal[index]
+    return correlated
+
+
+def _drift(rng: np.random.Generator, length: int) -> Floats:
     time = np.linspace(0.0, 1.0, length)
     shape = time if rng.random() < 0.5 else np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * time + rng.random()))
-    drift = (shape - shape.min()) / np.ptp(shape) * rng.uniform(*DRIFT_RANGE) * rng.choice((-1.0, 1.0))
-    return np.asarray(noise_cv * normal + drift)
+    return np.asarray((shape - shape.min()) / np.ptp(shape) * rng.uniform(*DRIFT_RANGE) * rng.choice((-1.0, 1.0)))
+
+
+def _sticky(rng: np.random.Generator, length: int, share: float) -> Floats:
+    """1 for runs of `LASTING` values in the mean, which take about ``share`` of the time, else 0."""
+    lasting = rng.uniform(*LASTING)
+    leave, enter = 1 / lasting, min(1.0, share / (1 - share) / lasting)
+    state, states = rng.random() < share, np.zeros(length)
+    for index in range(length):
+        states[index] = state
+        state = (rng.random() >= leave) if state else (rng.random() < enter)
+    return states

@@ -1,12 +1,14 @@
 """Steps in one series: where they are, and how large. Pure numbers, no I/O.
 
 What a step has to stand out from is the noise of load tests: it is multiplicative (so positive values are compared as
-logarithms), has single bad runs and heavy tails, is autocorrelated, and drifts. The search has five parts:
+logarithms), has single bad runs and heavy tails, is autocorrelated, drifts, and switches between speeds. The search has
+five parts:
 
 1. *Clean*: a point far from its running median is moved nearer, and one that is very far, onto it (Hampel's three-part
    function), which leaves steps alone and makes sums robust.
 2. *Propose*: seeded binary segmentation (Kovacs, Buehlmann, Li and Munk, Biometrika 110(1), 2023) with a low threshold.
-3. *Prune*: the weakest proposal goes until every one is significant against AR(1) noise.
+3. *Prune*: the weakest proposal goes until every one is significant against AR(1) noise, and in ranks against noise of
+   any shape: cleaning makes regimes of what switches between two speeds, and ranks know nothing of it.
 4. *Steps or drift*: an information criterion decides between steps alone, fewer of them, none, and a slow curve with
    those steps that it leaves.
 5. *Place*: each step that is left goes to the middle of where it may be.
@@ -20,11 +22,14 @@ Proposing and pruning are sums over ranges, so that a test costs a few differenc
 from __future__ import annotations
 
 import math
+from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -64,11 +69,11 @@ WEAKEST = 0.25
 """The share of the weakest step's margin that counts towards `ANY`: the criterion is a sum over all steps, and noise
 taken for steps gives several of which none is strong."""
 
-MOST_STEPS = 200
-"""Above this, steps are not looked for beside a curve, only without one: what that costs is not worth it."""
-
 ROUNDING = 1e-9
 """A variance, in units of the noise, below which differences are rounding errors."""
+
+LEAST_WITHIN = 0.5
+"""Of the sum of squares of normal scores within two regimes: ties may leave none."""
 
 AUTOCORRELATIONS = np.linspace(0.0, 0.9, 10)
 """Over which the likelihood is averaged, each as likely beforehand."""
@@ -84,10 +89,12 @@ def change_points(values: Sequence[float | None] | Floats) -> list[int]:
     present = np.flatnonzero(np.isfinite(raw))
     if present.size < 2 * SHORTEST:
         return []
-    cleaned = without_spikes(standardised(comparable(raw[present])))
+    compared = comparable(raw[present])
+    cleaned = without_spikes(standardised(compared))
     sums = Sums(cleaned)
-    cuts = prune(sums, propose(cleaned))
-    cuts = prune(sums, relocate(cleaned, cuts))
+    cuts = prune(propose(cleaned), partial(margin, sums))
+    cuts = prune(relocate(cleaned, cuts), partial(margin, sums))
+    cuts = prune(cuts, lambda cuts: np.minimum(margin(sums, cuts), margin_in_ranks(compared, cuts)))
     cuts, straight = steps_or_drift(cleaned, cuts)
     cuts = relocate(straight, cuts, middle)
     return [int(present[cut]) for cut in cuts]
@@ -129,17 +136,20 @@ def without_spikes(values: Floats) -> Floats:
 
 
 def propose(values: Floats) -> Ints:
-    """Indexes where a step may be, ascending; too many rather than too few."""
+    """Indexes where a step may be, ascending; too many rather than too few.
+
+    The highest place of all intervals, the highest of those that do not contain it, and so on.
+    """
     total = np.concatenate(([0.0], np.cumsum(values)))
     starts, stops, places, heights = (np.concatenate(parts) for parts in zip(*_layers(total), strict=True))
-    open_ = heights > PROPOSED
+    order = np.argsort(-heights, kind="stable")
+    order = order[heights[order] > PROPOSED]
     chosen: list[int] = []
-    while open_.any():
-        best = int(np.argmax(np.where(open_, heights, 0.0)))
-        place = int(places[best])
-        chosen.append(place)
-        open_ &= (stops <= place) | (starts >= place)
-    return np.array(sorted(chosen), dtype=np.int64)
+    for start, stop, place in zip(starts[order].tolist(), stops[order].tolist(), places[order].tolist(), strict=True):
+        following = bisect_right(chosen, start)
+        if following == len(chosen) or chosen[following] >= stop:
+            insort(chosen, place)
+    return np.array(chosen, dtype=np.int64)
 
 
 def _layers(total: Floats) -> list[tuple[Ints, Ints, Ints, Floats]]:
@@ -186,15 +196,20 @@ class Sums:
         return np.maximum(squares, 0.0), lagged
 
 
-def prune(sums: Sums, cuts: Ints) -> Ints:
-    """Leave out the weakest cut until every one stands."""
+def prune(cuts: Ints, margins_of: Callable[[Ints], Floats]) -> Ints:
+    """Leave out the weakest cuts until every one stands; ``margins_of`` them are below 0 for what falls."""
     while cuts.size:
-        margins = margin(sums, cuts)
-        weakest = int(np.argmin(margins))
-        if margins[weakest] > 0:
+        weak = weakest(margins_of(cuts))
+        if not weak.any():
             break
-        cuts = np.delete(cuts, weakest)
+        cuts = cuts[~weak]
     return cuts
+
+
+def weakest(margins: Floats) -> npt.NDArray[np.bool_]:
+    """Which cuts may go at once: those below 0 that are weaker than both neighbours, as each leans on these alone."""
+    among = np.concatenate(([np.inf], margins, [np.inf]))
+    return np.asarray((margins <= 0) & (among[1:-1] <= among[:-2]) & (among[1:-1] < among[2:]))
 
 
 def margin(sums: Sums, cuts: Ints) -> Floats:
@@ -214,6 +229,26 @@ def margin(sums: Sums, cuts: Ints) -> Floats:
     whole, whole_lagged = sums.spread(start, stop)
     ratio = likelihood(squares, lagged, count) - likelihood(whole + more, whole_lagged + further, count)
     return np.asarray(2 * ratio - needed(edges))
+
+
+def margin_in_ranks(values: Floats, cuts: Ints) -> Floats:
+    """As `margin`, with normal scores of the ranks among the points of both regimes, as if they were independent.
+
+    So it knows of no distances, and where two or more speeds take turns, neither of their order by chance."""
+    edges = np.concatenate(([0], cuts, [values.size]))
+    pairs = zip(edges[:-2].tolist(), cuts.tolist(), edges[2:].tolist(), strict=True)
+    evidence = [gain_in_ranks(values[start:stop], cut - start) for start, cut, stop in pairs]
+    return np.asarray(evidence - needed(edges))
+
+
+def gain_in_ranks(values: Floats, cut: int) -> float:
+    """Twice the log-likelihood ratio of two levels of normal scores against one. Equal values have equal scores."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    scores = special.ndtri(((np.cumsum(counts) - counts / 2) / values.size)[inverse])
+    left = float(scores[:cut].sum())
+    between = left**2 * values.size / (cut * (values.size - cut))
+    within = float(scores @ scores) - between
+    return values.size * math.log1p(between / max(within, LEAST_WITHIN))
 
 
 def likelihood(squares: Floats | float, lagged: Floats | float, count: Floats | float) -> Floats:
@@ -285,7 +320,7 @@ def steps_or_drift(values: Floats, cuts: Ints) -> tuple[Ints, Floats]:
     with_steps: list[tuple[Fit, Ints]] = []
     without = -math.inf
     for degree in range(DEGREE + 1):
-        left = cuts if not degree or cuts.size <= MOST_STEPS else cuts[:0]
+        left = cuts
         while left.size:
             one = fit(values, curves[:, : degree + 1], left)
             failing = int(np.count_nonzero(one.margins <= 0)) if degree else 0
@@ -307,24 +342,30 @@ def fit(values: Floats, curve: Floats, cuts: Ints) -> Fit:
     step, whose place is a parameter, too (Schwarz's criterion; Yao, Statistics & Probability Letters 6(3), 1988), and
     less `CURVED` for a curve.
 
-    ``curve``: orthonormal columns, the first of them constant. A step's column is 0 before its cut and 1 from there on,
-    so that its products with anything are sums from the cut to the end.
+    ``curve``: orthonormal columns, the first of them constant, which the regimes' levels stand for. The rest of them is
+    fitted within the regimes (Frisch and Waugh, Econometrica 1(4), 1933), so that more steps cost no more.
     """
-    size = values.size
+    size, degree, slow = values.size, curve.shape[1] - 1, curve[:, 1:]
     edges = np.concatenate(([0], cuts, [size]))
-    shared = np.cumsum(curve[::-1], axis=0)[::-1][cuts]
-    gram = size - np.maximum(cuts[:, None], cuts[None, :]) - shared @ shared.T
-    inverse = np.linalg.inv(gram + ROUNDING * size * np.eye(cuts.size))
-    height = inverse @ (np.cumsum(values[::-1])[::-1][cuts] - shared @ (curve.T @ values))
-    levels = np.repeat(np.concatenate(([0.0], np.cumsum(height))), np.diff(edges))
-    rest = values - levels
-    rest = rest - curve @ (curve.T @ rest)
+    lengths = np.diff(edges)
+    centres = _means(slow, edges)
+    inside = slow - np.repeat(centres, lengths, axis=0)
+    inverse = np.linalg.inv(inside.T @ inside + ROUNDING * np.eye(degree))
+    straight = values - slow @ (inverse @ (inside.T @ values))
+    levels = _means(straight, edges)
+    apart = np.diff(centres, axis=0)
+    variances = 1 / lengths[:-1] + 1 / lengths[1:] + np.einsum("ij,jk,ik->i", apart, inverse, apart)
+    rest = straight - np.repeat(levels, lengths)
     squares = max(float(rest @ rest), ROUNDING * size)
     lagged = float(rest[1:] @ rest[:-1])
     phi = autocorrelation(squares, lagged)
     (likely,) = likelihood(squares, lagged, size)
-    degree = curve.shape[1] - 1
     price = (degree + 2 * cuts.size) * math.log(size) + (CURVED if degree else 0.0)
-    wald = height**2 / np.diag(inverse) / (squares / size) * (1 - phi) / (1 + phi)
-    straight = (levels + rest) / math.sqrt(squares / size)
-    return Fit(2 * float(likely) - price, np.asarray(wald - needed(edges)), straight)
+    wald = np.diff(levels) ** 2 / variances / (squares / size) * (1 - phi) / (1 + phi)
+    return Fit(2 * float(likely) - price, np.asarray(wald - needed(edges)), straight / math.sqrt(squares / size))
+
+
+def _means(columns: Floats, edges: Ints) -> Floats:
+    """Of each column in each regime."""
+    lengths = np.diff(edges).reshape(-1, *[1] * (columns.ndim - 1))
+    return np.asarray(np.add.reduceat(columns, edges[:-1], axis=0) / lengths)
