@@ -130,9 +130,6 @@ def _session(
     backend = config.find(settings.backends, case.backend, "backend")
     compare = msgspec.structs.replace(settings.compare, layout=case.layout)
     settings = msgspec.structs.replace(settings, backends=(backend,), compare=compare)
-    if case.neighbour:  # what was put there is no reason to throw a block away
-        bounds = msgspec.structs.replace(settings.validity, foreign_cpus=1024.0)
-        settings = msgspec.structs.replace(settings, validity=bounds)
     alike = [one for one in sessions if one.run.environment.stack == case.stack]
     cpu_ms = campaign.cpu_ms_per_request(alike, case.backend)
     commit = checkout.current(args.tree)

@@ -126,7 +126,7 @@ def test_numbers_of_the_axis_are_what_they_say(tab: Visit, level: str) -> None:
 
 def test_no_sign_lies_on_another(chromium: Browser, tmp_path: Path, reaching: list[str]) -> None:
     """A change and two events at one commit are three signs."""
-    runs = [make_run(number, levels=(10,), seed=number) for number in range(4)]
+    runs = [make_run(number, levels=(10,)) for number in range(4)]
     for number, run in enumerate(runs):
         moved = msgspec.structs.replace(run.environment, python=f"3.{10 + number // 2}")
         store.add(at(msgspec.structs.replace(run, environment=moved), number, reaching[number]), tmp_path / "history")
@@ -173,8 +173,8 @@ def test_a_colour_is_a_backend_on_every_page(chromium: Browser, tmp_path: Path) 
         cards = page.locator(".card h3")
         known = {card.inner_text().strip(): card.locator("svg path").first.evaluate(colour) for card in cards.all()}
         assert len(set(known.values())) == 4
-        for run in sorted(path.name for path in (site / "run").iterdir())[:21:20]:
-            page = tab.open(f"run/{run}")
+        for name in sorted(path.name for path in (site / "run").iterdir())[:21:20]:
+            page = tab.open(f"run/{name}")
             page.locator("#environment").wait_for()
             legends = page.locator("svg.pygal-chart").first.locator("g.legend")
             seen = {

@@ -47,7 +47,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Every commit is measured twice but for the last; the newest run is the slowest."""
     folder = tmp_path_factory.mktemp("runs")
     for number in range(MANY + 1):
-        run = make_run(number, levels=(10,), seed=number)
+        run = make_run(number, levels=(10,))
         blocks = tuple(
             msgspec.structs.replace(block, load=msgspec.structs.replace(block.load, throughput_rps=1000.0 - number))
             for block in run.blocks

@@ -113,6 +113,7 @@ def test_what_a_thread_used_for_an_earlier_connection_is_not_charged_to_the_next
     """A server keeps the threads of closed connections; whoever comes next gets one, with all that it has used."""
     for name in ("thread_first", "thread_next"):
         server.create_database(name, None)
+    assert server.process is not None
     pids = [server.process.pid]
     with contextlib.ExitStack() as connections:
         for _ in range(8):
