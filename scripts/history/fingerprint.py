@@ -66,7 +66,8 @@ PARTS: Mapping[str, Callable[[Environment], str]] = {
     "durability": lambda e: e.durability,
     "backend_cpus, database_cpus, generator_cpus": _placement,
 }
-"""Fields of `Environment` -> what of them is in the fingerprint. ``limits`` are in it besides, ``memory_mb`` is not."""
+"""Fields of `Environment` -> what of them is in the fingerprint. ``limits`` are in it besides, ``memory_mb`` and
+``randomised`` are not."""
 
 
 def parts(environment: Environment, limits: Limits | None) -> dict[str, str]:

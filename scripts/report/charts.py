@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 import pygal
@@ -189,7 +189,7 @@ def _tick(value: float) -> str:
 
 def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
     """Leave only what is drawn, give each series its marker, and each point its value as a native tooltip."""
-    marked: dict[str, Element] = {}
+    marks: list[Mark] = []
     root.set("role", "img")
     root.set("aria-label", f"{plain(figure.title)}, {plain(figure.unit)}, against {plain(figure.x_title)}")
     root.attrib.pop("id", None)
@@ -204,9 +204,8 @@ def _finish(root: Element, figure: Figure, xs: list[int]) -> Element:
             index = int(parent.get("class", "").split("serie-")[1].split()[0])
             parent.set("class", f"series {look_class(*figure.look(index))}")
             if any(child.get("class") == "dots" for child in parent):
-                marked[list(figure.series)[index]] = parent
-                _mark(parent, index, list(figure.series.items())[index], xs, figure)
-    _bars(marked, figure, xs)
+                marks += _mark(parent, index, list(figure.series.items())[index], xs, figure)
+    _bars(marks)
     for index, legend in enumerate(node for node in root.iter("g") if node.get("class", "").startswith("legend ")):
         _legend(legend, *figure.look(index))
     return root
@@ -217,46 +216,47 @@ def look_class(colour: int, shape: int) -> str:
     return f"color-{colour % COLOURS} dash-{shape % COLOURS}"
 
 
+class Mark(NamedTuple):
+    """A point as it is drawn in its ``group``: its value, where that lies, and the ends of its interval."""
+
+    group: Element
+    value: float
+    x: float
+    y: float
+    ends: tuple[float, float] | None
+
+
 def _mark(
     group: Element, index: int, series: tuple[str, Mapping[int, float | None]], xs: list[int], figure: Figure
-) -> None:
+) -> list[Mark]:
     """Replace pygal's circles, which are in the order of the points that exist."""
     label, points = series
-    ends = figure.spread.get(label, {})
-    drawn = [(x, points[x]) for x in xs if points.get(x) is not None]
+    drawn = [(x, y) for x in xs if (y := points.get(x)) is not None]
     circles = [dots for dots in group if dots.get("class") == "dots"]
+    marks = []
     for dots, (x, y) in zip(circles, drawn, strict=True):
-        circle = dots[0]
-        shape = marker(figure.look(index)[1], float(circle.get("cx", 0)), float(circle.get("cy", 0)))
+        at_x, at_y = (float(dots[0].get(name, 0)) for name in ("cx", "cy"))
+        ends = figure.spread.get(label, {}).get(x)
+        marks.append(Mark(group, y, at_x, at_y, ends))
         where = str(x) if figure.names is None else figure.names.get(x, "")
-        place = {"data-x": circle.get("cx", "0"), "data-y": circle.get("cy", "0")}
         dots.clear()
-        dots.attrib.update(place)
-        SubElement(dots, "path", {"class": "dot", "d": shape})
-        between = f" ({ends[x][0]:,.4g} to {ends[x][1]:,.4g})" if x in ends else ""
-        value = f"{float(y or 0):,.4g}{between} {plain(figure.unit)}"
+        SubElement(dots, "path", {"class": "dot", "d": marker(figure.look(index)[1], at_x, at_y)})
+        value = f"{y:,.4g}{f' ({ends[0]:,.4g} to {ends[1]:,.4g})' if ends else ''} {plain(figure.unit)}"
         SubElement(dots, "title").text = f"{plain(label)}, {plain(where)}: {value}"
+    return marks
 
 
-def _bars(marked: Mapping[str, Element], figure: Figure, xs: list[int]) -> None:
+def _bars(marks: Sequence[Mark]) -> None:
     """A bar from end to end of each interval, behind the points. The axis is linear: two points that differ show it."""
-    placed: list[tuple[Element, float, float, float, tuple[float, float] | None]] = []
-    for label, group in marked.items():
-        drawn = [(x, y) for x in xs if (y := figure.series[label].get(x)) is not None]
-        circles = [dots for dots in group if dots.get("class") == "dots"]
-        for dots, (x, y) in zip(circles, drawn, strict=True):
-            at_x, at_y = (float(dots.get(name, 0)) for name in ("data-x", "data-y"))
-            placed.append((group, y, at_x, at_y, figure.spread.get(label, {}).get(x)))
-            del dots.attrib["data-x"], dots.attrib["data-y"]
-    if len({y for _, y, *_ in placed}) < 2:
+    if len({mark.value for mark in marks}) < 2:
         return
-    one, two = min(placed, key=lambda p: p[1]), max(placed, key=lambda p: p[1])
-    slope = (two[3] - one[3]) / (two[1] - one[1])
-    for group, y, at_x, at_y, ends in placed:
-        if ends:
-            low, high = (at_y + slope * (end - y) for end in ends)
-            path = f"M{at_x:.1f} {low:.1f} V{high:.1f} m-4 0 h8 M{at_x - 4:.1f} {low:.1f} h8"
-            group.insert(0, Element("path", {"class": "spread", "d": path}))
+    one, two = min(marks, key=lambda mark: mark.value), max(marks, key=lambda mark: mark.value)
+    slope = (two.y - one.y) / (two.value - one.value)
+    for mark in marks:
+        if mark.ends:
+            low, high = (mark.y + slope * (end - mark.value) for end in mark.ends)
+            path = f"M{mark.x:.1f} {low:.1f} V{high:.1f} m-4 0 h8 M{mark.x - 4:.1f} {low:.1f} h8"
+            mark.group.insert(0, Element("path", {"class": "spread", "d": path}))
 
 
 def _legend(legend: Element, colour: int, shape: int) -> None:

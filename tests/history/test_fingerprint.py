@@ -33,6 +33,7 @@ JITTER = {
     "kernel": "6.8.0-1041-azure",
     "os": "Ubuntu 24.04.3 LTS",
     "memory_mb": "7941",
+    "randomised": "True",
     "runner_image": "ubuntu24 20251116.104.1",
     "python": "3.12.11",
     "k6": "1.4.2",
@@ -84,7 +85,7 @@ def test_what_changes_speed_splits_it(field: str) -> None:
 
 def test_every_field_is_decided_on() -> None:
     """A new field of the environment has to be put in or out, here and in the document."""
-    assert CHANGES.keys() | {"memory_mb"} == set(Environment.__struct_fields__)
+    assert CHANGES.keys() | {"memory_mb", "randomised"} == set(Environment.__struct_fields__)
     decided = {field for names in fingerprint.PARTS for field in names.split(", ")}
     assert decided == CHANGES.keys()
 
@@ -122,4 +123,4 @@ def test_the_document_tells_of_every_field() -> None:
     rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|", (ROOT / "docs/environment.md").read_text(), re.MULTILINE)
     told = {field: inside for names, inside in rows for field in re.findall(r"`(\w+)`", names)}
     assert told.keys() == {*Environment.__struct_fields__, "limits"}
-    assert {field for field, inside in told.items() if inside == "nothing"} == {"memory_mb"}
+    assert {field for field, inside in told.items() if inside == "nothing"} == {"memory_mb", "randomised"}

@@ -33,7 +33,7 @@ def test_a_level_without_a_valid_block_is_null_and_says_why() -> None:
     row = results(run, summarize(run))[0]
     assert row["valid"] is False
     assert row["invalid_reasons"] == ["generator: k6 used 0.93 CPUs of at most 0.80"]
-    known = ("framework", "label", "concurrent_users", "valid", "invalid_reasons", "rounds")
+    known = ("framework", "label", "concurrent_users", "valid", "invalid_reasons", "disturbed_reasons", "rounds")
     assert {key for key, value in row.items() if value is not None} == set(known)
 
 
@@ -62,7 +62,7 @@ def test_markdown_leads_with_the_outcome_and_says_what_is_wrong() -> None:
         differences=("django_asgi: 128 statements, not 168",),
     )
     text = render_markdown(run, summarize(run))
-    assert text.splitlines()[2].startswith("**Unequal work, so no fair comparison. fast-django-asgi")
+    assert text.splitlines()[2].startswith("**Unequal work, so no comparison: nobody leads.**")
     assert "## Unequal work" in text
     assert "| 10 | INVALID (1) |" in text
     assert "1. generator: k6 used 0.93 CPUs of at most 0.80" in text
