@@ -20,7 +20,7 @@ from scripts.history import findings, gaps, store
 from scripts.history.changes import decode
 from scripts.history.events import read_anchor, read_events
 from scripts.history.series import gather
-from scripts.model import PipelineError, Run
+from scripts.model import SCHEMA_VERSION, PipelineError, Run
 from scripts.pages.cards import card_of
 from scripts.records import decode_run, encode_run, read_run
 from scripts.report.rendering import write_report
@@ -127,18 +127,16 @@ def fill(kind: str, path: Path, good: bytes) -> None:
         path.write_bytes({"empty": b"", "half": good[: len(good) // 2], "deep": b"[" * 100_000}[kind])
     else:
         document = msgspec.json.decode(good)
-        block = ("blocks", 0)
+        block, version = ("blocks", 0), b'"schema_version": %d' % SCHEMA_VERSION
         data = {
-            "deep inside": good.replace(
-                b'"schema_version": 2', b'"x": ' + b'{"a":' * 100_000 + b'"schema_version": 2', 1
-            ),
+            "deep inside": good.replace(version, b'"x": ' + b'{"a":' * 100_000 + version, 1),
             "not utf-8": good.replace(b"FastAPI", b"Fast\xff"),
             "surrogate": good.replace(b"FastAPI", b"Fast\\ud800"),
             "many digits": good.replace(b'"seed": ', b'"seed": ' + b"9" * 5000, 1),
             "infinite": good.replace(b'"wall_s": ', b'"wall_s": 1e999', 1),
             "nan": good.replace(b'"wall_s": ', b'"wall_s": NaN', 1),
-            "newer": good.replace(b'"schema_version": 2', b'"schema_version": 3', 1),
-            "never was": good.replace(b'"schema_version": 2', b'"schema_version": 0', 1),
+            "newer": good.replace(version, b'"schema_version": %d' % (SCHEMA_VERSION + 1), 1),
+            "never was": good.replace(version, b'"schema_version": 0', 1),
             "negative": msgspec.json.encode(changed(document, (*block, "load", "throughput_rps"), -1.0)),
             "tiny": msgspec.json.encode(changed(document, (*block, "load", "throughput_rps"), 1e-300)),
             "huge": msgspec.json.encode(changed(document, (*block, "load", "throughput_rps"), 1e300)),

@@ -199,6 +199,7 @@ def _environment_table(run: Run) -> Table:
         "seed": str(run.seed),
         "under load": f"{run.load_s:.0f} of {run.wall_s:.0f} s",
     }
+    facts["randomised"] = "yes" if run.environment.randomised else "no"
     rows = [(name.replace("_", " "), str(value) or words.NOTHING) for name, value in facts.items()]
     return Table(header=("what", "value"), rows=tuple(rows))
 

@@ -149,7 +149,7 @@ function validity({ blocks, backends, labels, reasons, disturbed }) {
 function environment({ environment: fields, limits, limited, workload, seed, load_s, wall_s, packages, backends, labels }) {
   const work = Object.entries(workload ?? {}).map(([name, value]) => `${name} ${value}`).join(", ");
   const limit = `${limits.cpus} CPU, ${limits.memory_mb} MiB for each backend${limited ? "" : " (NOT IN FORCE)"}`;
-  const facts = { ...fields, limits: limit, workload: work, seed, "under load": `${Math.round(load_s)} of ${Math.round(wall_s)} s` };
+  const facts = { ...fields, randomised: fields.randomised ? "yes" : "no", limits: limit, workload: work, seed, "under load": `${Math.round(load_s)} of ${Math.round(wall_s)} s` };
   const known = [...new Set(backends.flatMap((name) => Object.keys(packages[name] ?? {})))].sort();
   return section("environment", "Where it ran",
     table("Environment", ["what", "value"], Object.entries(facts).map(([name, value]) => row(plain(name.replaceAll("_", " ")), [plain(value) || NOTHING])), null),

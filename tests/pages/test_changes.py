@@ -29,7 +29,7 @@ def test_what_became_worse_is_to_be_looked_at() -> None:
         found.targets("changes.html")
     )
     assert any(link.startswith("trend/fastapi.html#metric=") for link in found.links)
-    assert f"compare.html?a={change.before.run}&b={change.after.run}" in found.links
+    assert f"compare.html?a={change.before.commit}&b={change.after.commit}" in found.links
 
 
 def test_what_is_accepted_is_past() -> None:

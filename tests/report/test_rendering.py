@@ -113,7 +113,7 @@ def test_hostile_text_is_shown_as_text() -> None:
 def test_page_leads_with_the_outcome() -> None:
     words = Page(render(make_run())).words
     order = [
-        "fast-django-asgi has the highest throughput at all 10 levels.",
+        "fast-django-asgi leads at all 10 levels.",
         "Equal work: 168 statements for each request.",
         "Who leads at each level",
         "Figures",

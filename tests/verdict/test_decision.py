@@ -230,7 +230,9 @@ def test_a_confirmed_regression_is_said_first() -> None:
     first = msgspec.structs.replace(both, backends=(invalid, both.backends[1]))
     made = decide(first, msgspec.structs.replace(both, backends=(both.backends[1],)))
     assert [v.backend for v in made.blocking] == ["django_wsgi"]
-    assert decision_text.headline(made).startswith("Regression in Django WSGI (+8.0% CPU per request, 7.9 to 8.2), confirmed")
+    assert decision_text.headline(made).startswith(
+        "Regression in Django WSGI (+8.0% CPU per request, 7.9 to 8.2), confirmed"
+    )
 
 
 def test_the_label_lets_pass_what_nothing_is_known_of() -> None:
