@@ -108,7 +108,7 @@ def test_commits_have_their_runs_latest_value_and_change(tab: Visit) -> None:
     page.locator("input[name=text]").fill(f"{3:07x}")
     expect(page.locator("#state")).to_have_text("1 commit.")
     page.locator("#list tbody a").first.click()
-    page.wait_for_url("**/run/*.html")
+    page.wait_for_url("**/commit/*.html")
     page.go_back()
     expect(page.locator("#state")).to_have_text("1 commit.")
 
