@@ -218,7 +218,8 @@ def layouts(instance: Instance) -> list[tuple[object, ...]]:
         if "python" in str((process / "exe").readlink()):  # and not what a container has as its init
             environment = (process / "environ").read_bytes()
             hashes = [value for value in environment.split(b"\0") if value.startswith(b"PYTHONHASHSEED=")]
-            areas = {line.split()[-1]: line.split("-")[0] for line in (process / "maps").read_text().splitlines()}
+            lines = (process / "maps").read_text().splitlines()
+            areas = {line.split()[-1]: line.split("-")[0] for line in reversed(lines)}  # the first of several
             personality = (process / "personality").read_text().strip()
             assert personality == "00040000"
             found.append((hashes, len(environment) // 16, areas["[heap]"], areas["[vdso]"]))
