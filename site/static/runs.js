@@ -127,7 +127,9 @@
 
   more.addEventListener("click", () => { shown += AT_ONCE; show(); });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("change", (event) => choose({ [event.target.name]: event.target.value }));
+  form.addEventListener("change", ({ target }) => { // what was typed is drawn already: a click on a row must find the row
+    if (target !== form.elements.text) choose({ [target.name]: target.value });
+  });
   form.elements.text.addEventListener("input", () => choose({ text: form.elements.text.value }, "replaceState"));
   addEventListener("popstate", show);
   if (location.hash) show(); else begin();
