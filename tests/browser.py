@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, Playwright, Request
 
 from scripts.stack.packages import find_program
-from scripts.steps import build_site
+from scripts.steps import build_site, detect
 
 SERIOUS = ("serious", "critical")
 NARROW, WIDE = 360, 1280
@@ -21,6 +21,13 @@ def build(history: Path, out: Path, *more: str) -> Path:
     arguments = ["--history", str(history), "--output", str(out), "--repository", REPOSITORY, *more]
     assert build_site.main(arguments) == 0
     return out
+
+
+def build_with_changes(history: Path, folder: Path, *more: str) -> Path:
+    """The site of a history in a folder of its own, with what `detect` finds in it."""
+    changes = folder / "changes.json"
+    detect.main(["--history", str(history), "--output", str(changes)])
+    return build(history, folder / "site", "--changes", str(changes), *more)
 
 
 def launch(playwright: Playwright) -> Browser:

@@ -30,7 +30,6 @@ HOWS: dict[How, str] = {
     "bursts": "a whole core for 0.2 to 5 s, then nothing",
     "caches": "all the time, walking through more memory than caches hold",
 }
-SHARES = (0.1, 0.3, 0.5)
 BURST_S = (0.2, 5.0)
 TICK_S = 0.004
 BEHIND_S = 0.05

@@ -42,9 +42,7 @@ class Standing(Struct):
 
 def standings(run: Run, confidence: float = 0.95) -> tuple[Standing, ...]:
     """What can be said of each level of the candidate arm."""
-    rates, unequal = throughputs(run.counting), is_unequal(run)
-
-    missed = {(name, level): _missed(run, name, level) for name in run.backends for level in run.levels}
+    rates, missed, unequal = throughputs(run.counting), _missed(run), is_unequal(run)
 
     @cache
     def against(top: str, name: str) -> dict[int, list[float]]:
@@ -52,7 +50,7 @@ def standings(run: Run, confidence: float = 0.95) -> tuple[Standing, ...]:
 
     def ratio(top: str, name: str, level: int) -> Ratio | None:
         ratio = ratio_at(against(top, name), level, confidence)
-        return ratio and widened(ratio, below=missed[name, level], above=missed[top, level])
+        return ratio and widened(ratio, below=missed.get((name, level), 0.0), above=missed.get((top, level), 0.0))
 
     return tuple(_standing(run, rates, level, ratio, unequal=unequal) for level in run.levels)
 
@@ -101,18 +99,19 @@ def _standing(
     return Standing(level=level, kind=kind, top=top, ahead=ahead, missing=missing, ratios=ratios)
 
 
-def _missed(run: Run, backend: str, level: int) -> float:
-    """By how much the mean log throughput may be too low, for what others took of the backend's CPUs.
+def _missed(run: Run) -> dict[tuple[str, int], float]:
+    """By backend and level, how much too low the mean log throughput may be, for what others took of its CPUs.
 
     Throughput falls as the CPU does that is left, at most; CPU for each request keeps what it is within a tenth.
     """
-    blocks = [block for block in run.select(backend, level) if block.arm == "candidate"]
-    missed = []
-    for block in blocks:
-        used = block.resources.cpu_s / block.resources.wall_s if block.resources.wall_s else 0.0
-        taken = min(block.disturbed_cpus, max(run.limits.cpus - used, 0.0))
-        missed.append(math.log1p(taken / used) if used > 0 else 0.0)
-    return math.fsum(missed) / len(missed) if missed else 0.0
+    missed: dict[tuple[str, int], list[float]] = {}
+    for block in run.counting:
+        if block.arm == "candidate":
+            used = block.resources.cpu_s / block.resources.wall_s if block.resources.wall_s else 0.0
+            taken = min(block.disturbed_cpus, max(run.limits.cpus - used, 0.0))
+            here = missed.setdefault((block.backend, block.level), [])
+            here.append(math.log1p(taken / used) if used > 0 else 0.0)
+    return {place: math.fsum(here) / len(here) for place, here in missed.items()}
 
 
 def _mean(rounds: Rounds) -> float:

@@ -16,9 +16,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from scripts import checkout
 from scripts.history import store
 from scripts.model import Run
-from scripts.steps import detect
 from tests import hostile
-from tests.browser import NARROW, WIDE, Visit, build, visit
+from tests.browser import NARROW, WIDE, Visit, build, build_with_changes, visit
 from tests.factories import LABELS, make_paired_run, make_run
 
 pytestmark = pytest.mark.browser
@@ -64,9 +63,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The hostile history, with its changes."""
     folder = tmp_path_factory.mktemp("figures")
     hostile.write(folder / "history")
-    changes = folder / "changes.json"
-    detect.main(["--history", str(folder / "history"), "--output", str(changes)])
-    return build(folder / "history", folder / "site", "--changes", str(changes)).as_uri() + "/"
+    return build_with_changes(folder / "history", folder).as_uri() + "/"
+
+
+def each_kind(base: str) -> list[str]:
+    """A page of each kind that is made of runs."""
+    runs = sorted(path.stem for path in (Path(base.removeprefix("file://")) / "run").iterdir())
+    ends = [f"run/{runs[0]}.html", f"run/{runs[-1]}.html"]
+    return ["index.html", FASTAPI, "runs.html", "changes.html", *ends, f"compare.html?a={runs[0]}&b={runs[1]}"]
 
 
 @pytest.fixture(scope="module")
@@ -248,23 +252,11 @@ def test_the_first_tap_reads_and_the_second_opens(chromium: Browser, base: str) 
 
 @pytest.mark.parametrize("width", [NARROW, 768, WIDE])
 def test_nothing_shifts_while_a_page_is_made(chromium: Browser, base: str, width: int) -> None:
-    folder = Path(base.removeprefix("file://"))
-    runs = sorted(path.stem for path in (folder / "run").iterdir())
-    pages = [
-        "index.html",
-        FASTAPI,
-        FASTAPI + ALONG,
-        "runs.html",
-        "changes.html",
-        f"run/{runs[0]}.html",
-        f"run/{runs[-1]}.html",
-    ]
-    pages += [f"compare.html?a={runs[0]}&b={runs[1]}"]
     found = {}
     with visit(chromium, base, width=width) as tab:
         tab.page.add_init_script(SHIFTS)
         tab.page.route(re.compile(r"static/(trend|run|runs|compare)\.js"), _late)  # the page is painted before it
-        for path in pages:
+        for path in [*each_kind(base), FASTAPI + ALONG]:
             tab.open("method.html")
             page = tab.open(path)
             page.wait_for_timeout(200)
@@ -318,24 +310,12 @@ def test_back_goes_back_through_what_was_chosen(tab: Visit) -> None:
 
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_the_keyboard_stops_only_where_something_scrolls(chromium: Browser, base: str, width: int) -> None:
-    folder = Path(base.removeprefix("file://"))
-    runs = sorted(path.stem for path in (folder / "run").iterdir())
-    pages = [
-        "index.html",
-        FASTAPI,
-        "runs.html",
-        "method.html",
-        "changes.html",
-        f"run/{runs[0]}.html",
-        f"run/{runs[-1]}.html",
-    ]
-    pages += [f"compare.html?a={runs[0]}&b={runs[1]}"]
     stops = """() => [...document.querySelectorAll(".scroll")]
       .filter((box) => box.offsetParent !== null && !box.closest("details:not([open])"))
       .filter((box) => (box.scrollWidth > box.clientWidth) !== (box.tabIndex === 0))
       .map((box) => box.getAttribute("aria-label"))"""
     with visit(chromium, base, width=width) as tab:
-        for path in pages:
+        for path in [*each_kind(base), "method.html"]:
             page = tab.open(path)
             page.wait_for_timeout(200)
             assert page.evaluate(stops) == [], path

@@ -14,9 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from scripts.config import ROOT
-from scripts.steps import detect
 from tests import hostile
-from tests.browser import NARROW, REPOSITORY, Visit, build, visit
+from tests.browser import NARROW, REPOSITORY, Visit, build_with_changes, visit
 
 pytestmark = pytest.mark.browser
 
@@ -28,10 +27,7 @@ IDS = """() => [...document.querySelectorAll("[id]")].map((node) => node.id)"""
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of this repository's own history, with its changes."""
-    folder = tmp_path_factory.mktemp("real")
-    changes = folder / "changes.json"
-    detect.main(["--output", str(changes)])
-    return build(ROOT / "history", folder / "site", "--changes", str(changes))
+    return build_with_changes(ROOT / "history", tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +35,7 @@ def harmful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of the hostile history, with a change that is found in it."""
     folder = tmp_path_factory.mktemp("harmful")
     hostile.write(folder / "history")
-    changes = folder / "changes.json"
-    detect.main(["--history", str(folder / "history"), "--output", str(changes)])
-    return build(folder / "history", folder / "site", "--changes", str(changes), "--title", hostile.TEXT)
+    return build_with_changes(folder / "history", folder, "--title", hostile.TEXT)
 
 
 @pytest.fixture(scope="module", params=["real", "harmful"])
